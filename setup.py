@@ -1,0 +1,38 @@
+"""Packaging of Marquee; Beam ships the project to remote workers with `--setup_file=setup.py`."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="marquee",
+    version="0.1.0",
+    description="A production TFX pipeline for movie recommendation",
+    license="Apache-2.0",
+    # The bound of the stack's wheels, which were built for and tested on CPython 3.11 alone.
+    python_requires=">=3.11,<3.12",
+    packages=find_packages(include=["pipeline", "pipeline.*", "components", "components.*", "schema"]),
+    package_data={"pipeline": ["configs/*.yaml"], "schema": ["*.pbtxt"]},
+    install_requires=[
+        "apache-beam==2.65.0",  # newer releases download a Go runner at start
+        "click>=8.1,<9",
+        "keras==3.15.1",
+        "ml-metadata==1.16.0",
+        "numpy==1.26.4",
+        "pyarrow==10.0.1",
+        "pydantic>=2.7,<3",
+        "pyyaml>=6,<7",
+        "recbole==1.2.1",  # carries MovieLens 100K; never imported
+        "rich>=13,<15",
+        "tensorflow==2.16.2",
+        "tensorflow-data-validation==1.16.1",
+        "tensorflow-metadata==1.16.1",
+        "tensorflow-model-analysis==0.47.1",
+        "tensorflow-transform==1.16.0",
+        "tf-keras==2.16.0",  # TFT and TFMA import it
+        "tfx==1.16.0",
+        "tfx-bsl==1.16.1",
+    ],
+    extras_require={
+        "test": ["hypothesis", "import-linter", "mypy", "pytest", "ruff", "types-PyYAML"],
+    },
+    entry_points={"console_scripts": ["marquee = pipeline.cli:main"]},
+)
