@@ -1,0 +1,32 @@
+"""Multi-layer perceptron over the embeddings of user, movie and the movie's genres.
+
+Model: P(user likes movie) = sigmoid(w . relu(W [p_u; q_i; g_i] + c) + b), where g_i is the mean of the
+embeddings of all of the movie's genres (zeros if it has none).
+Loss: binary cross-entropy, plus L2 on the embeddings of each training row.
+Source: He et al., "Neural collaborative filtering" (2017); pooled multi-valued features as in Covington
+et al., "Deep neural networks for YouTube recommendations" (2016).
+"""
+
+from __future__ import annotations
+
+import keras
+
+from components.features import GENRES_KEY, transformed_name
+from components.models import VocabularySizes
+from components.models.hyperparameters import GenreMlpConfig
+from components.models.layers import MeanEmbedding, normal
+from components.models.mlp import embedded_ids, perceptron
+
+
+def build(config: GenreMlpConfig, sizes: VocabularySizes) -> keras.Model:
+    """Builds the model; see the module for its formula, `build_model` for inputs and output."""
+    inputs, vectors = embedded_ids(config, sizes)
+    genres = keras.Input(shape=(None,), dtype="int64", name=transformed_name(GENRES_KEY))
+    genre_vector = MeanEmbedding(
+        sizes.genres,
+        config.embedding_dim,
+        l2=config.embedding_l2,
+        embeddings_initializer=normal(config.embedding_init),
+        name="genre_embedding",
+    )(genres)
+    return keras.Model([*inputs, genres], perceptron(config, [*vectors, genre_vector]), name=config.name)

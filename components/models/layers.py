@@ -1,0 +1,78 @@
+"""Layers that the models share. Import this module before loading a saved model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="marquee")
+class IdEmbedding(keras.layers.Embedding):
+    """Embedding whose L2 penalty falls on the vectors looked up in a training batch.
+
+    The loss gains `l2 * mean over the batch of |vector|^2`, as in regularised matrix factorization
+    (Koren, Bell and Volinsky 2009): an id is penalised as often as it occurs. It is added in training
+    only, so the validation loss is the plain log-loss.
+
+    Shapes: integers (B,) -> floats (B, output_dim).
+    """
+
+    def __init__(self, input_dim: int, output_dim: int, l2: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(input_dim, output_dim, **kwargs)
+        self.l2 = l2
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        vectors = super().call(inputs)
+        self._penalise(vectors, training)
+        return vectors
+
+    def _penalise(self, vectors: Any, training: bool | None) -> None:
+        if training and self.l2:
+            self.add_loss(self.l2 * ops.mean(ops.sum(ops.square(vectors), axis=-1)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "l2": self.l2}
+
+
+@keras.saving.register_keras_serializable(package="marquee")
+class MeanEmbedding(IdEmbedding):
+    """Mean of the embeddings of a row's real values; zeros for a row that has none.
+
+    Shapes: integers (B, G), padded with -1 -> floats (B, output_dim). G may differ between batches.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        real = ops.cast(ops.expand_dims(inputs >= 0, -1), self.compute_dtype)
+        vectors = keras.layers.Embedding.call(self, ops.maximum(inputs, 0))
+        mean = ops.sum(vectors * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
+        self._penalise(mean, training)
+        return mean
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (input_shape[0], self.output_dim)
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="marquee")
+class GlobalBias(keras.layers.Layer):
+    """Adds one trained number to every logit. Shapes: (B, 1) -> (B, 1)."""
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.bias = self.add_weight(shape=(1,), initializer="zeros", name="bias")
+
+    def call(self, inputs: Any) -> Any:
+        return inputs + self.bias
+
+
+def id_input(name: str) -> keras.KerasTensor:
+    """Input of one integer a row, (B,)."""
+    return keras.Input(shape=(), dtype="int64", name=name)
+
+
+def normal(stddev: float) -> keras.initializers.Initializer:
+    """Initial values of embeddings."""
+    return keras.initializers.RandomNormal(stddev=stddev)
