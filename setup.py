@@ -32,7 +32,7 @@ setup(
         "tfx-bsl==1.16.1",
     ],
     extras_require={
-        "test": ["hypothesis", "import-linter", "mypy", "pytest", "ruff", "types-PyYAML"],
+        "test": ["hypothesis", "import-linter", "mypy", "pytest", "ruff", "types-PyYAML", "uv"],
     },
     entry_points={"console_scripts": ["marquee = pipeline.cli:main"]},
 )

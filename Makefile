@@ -1,0 +1,53 @@
+# `make run` and `make test` are all a newcomer needs; each sets up .venv first where that is missing or out of date.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.up-to-date
+ARGS ?=
+
+PYTHON ?= $(shell for python in python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench-ingest lock clean
+
+help: ## Show this help
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
+
+run: setup ## Train, evaluate and push a recommender on MovieLens 100K (ARGS="--set model.name=mlp")
+	@$(BIN)/marquee run $(ARGS)
+
+test: setup ## Lint, check types and imports, and run every test
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## Lint, types and import rules only
+	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 1
+
+bench-ingest: setup ## Our ExampleGen against the stock CsvExampleGen on 1M rows
+	@$(BIN)/python tests/benchmarks/bench_ingest.py $(ARGS)
+
+setup: $(STAMP)
+
+# uv comes from PyPI at the version and hashes of the lock where the machine has none. The stamp is
+# written last, so an interrupted set-up is taken up again.
+$(STAMP): requirements.lock setup.py pyproject.toml
+	@$(if $(PYTHON),,echo 'Marquee needs CPython 3.11 (found: '"$$(python3 --version 2>&1 || echo none)"'); install it or say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11' >&2; exit 1)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Marquee needs CPython 3.11, but $(PYTHON) is %d.%d; say where 3.11 is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" % sys.version_info[:2])'
+	@echo 'Setting up $(VENV) (once, about a minute)...'
+	@uv=$$(command -v uv); if [ -z "$$uv" ]; then \
+		mkdir -p .uv && sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .uv/requirements.txt && \
+		$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --require-hashes --upgrade --target .uv -r .uv/requirements.txt && \
+		uv=.uv/bin/uv || exit 1; fi; \
+	export UV_LINK_MODE=copy; [ "$$(stat -c %d .)" != "$$(stat -c %d $$HOME 2>/dev/null)" ] || export UV_LINK_MODE=hardlink; \
+	{ [ -x $(BIN)/python ] || $$uv venv -q --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV); } && \
+	$$uv pip sync -q --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock && \
+	$$uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --editable . && \
+	touch $(STAMP)
+
+lock: ## Resolve requirements.lock anew from setup.py (CPython 3.11, Linux x86-64; needs uv)
+	@$(or $(shell command -v uv),$(BIN)/uv) pip compile -q setup.py --extra test --python-version 3.11 \
+		--python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-annotate \
+		--custom-compile-command 'make lock' $(ARGS) -o requirements.lock
+
+clean: ## Remove the virtual environment; runs and models stay
+	@rm -rf $(VENV) .uv *.egg-info

@@ -1,0 +1,100 @@
+"""The stock Evaluator, with its overall metrics and failed thresholds kept in ML Metadata too.
+
+So `marquee status` needs no TensorFlow to show them, whatever orchestrator ran the pipeline.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+from tfx import types
+from tfx.components import Evaluator
+from tfx.components.evaluator import executor as evaluator_executor
+from tfx.dsl.components.base import executor_spec
+
+# TFMA's name of a metric -> ours.
+METRICS = {
+    "auc": "auc",
+    "binary_crossentropy": "log_loss",
+    "binary_accuracy": "accuracy",
+    "calibration": "calibration",
+    "example_count": "examples",
+}
+FAILURES = "failures"
+CANDIDATE, BASELINE = "candidate", "baseline"
+
+
+class Executor(evaluator_executor.Executor):
+    """Runs TFMA, then copies the overall metrics to the evaluation artifact."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        super().Do(input_dict, output_dict, exec_properties)
+        (evaluation,) = output_dict["evaluation"]
+        for model in (CANDIDATE, BASELINE) if input_dict.get("baseline_model") else (CANDIDATE,):
+            for name, value in overall_metrics(evaluation.uri, model).items():
+                key = name if model == CANDIDATE else f"{BASELINE}_{name}"
+                evaluation.set_float_custom_property(key, value)
+        evaluation.set_string_custom_property(FAILURES, json.dumps(threshold_failures(evaluation.uri)))
+
+
+class ThresholdEvaluator(Evaluator):
+    """Evaluator whose `evaluation` artifact has the overall metrics and `failures` as custom properties."""
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+
+def overall_metrics(uri: str, model: str = CANDIDATE) -> dict[str, float]:
+    """Metrics over all examples, by our names, of the evaluation at `uri`."""
+    result = tfma.load_eval_result(uri, model_name=model)
+    overall = next(metrics for key, metrics in result.slicing_metrics if key == ())
+    (output,) = overall.values()
+    (values,) = output.values()
+    return {
+        METRICS[name]: value["doubleValue"]
+        for name, value in values.items()
+        if name in METRICS and math.isfinite(value.get("doubleValue", math.nan))
+    }
+
+
+def threshold_failures(uri: str) -> list[str]:
+    """One sentence for each threshold that the candidate did not meet."""
+    sentences = []
+    result = tfma.load_validation_result(uri)
+    for of_slice in result.metric_validations_per_slice:
+        name = ", ".join(f"{key.column} {_value(key)}" for key in of_slice.slice_key.single_slice_keys)
+        for failure in of_slice.failures:
+            metric = METRICS.get(failure.metric_key.name, failure.metric_key.name)
+            if failure.metric_key.is_diff:
+                metric = f"change of {metric} against the baseline"
+            sentences.append(
+                f"{metric} of {name or 'all examples'} is {failure.metric_value.double_value.value:.4f},"
+                f" {_bar(failure.metric_threshold)}"
+            )
+    sentences += [
+        "no example in the slice " + ", ".join(f"{key.column} {_value(key)}" for key in missing.single_slice_keys)
+        for missing in result.missing_slices
+    ]
+    return sentences
+
+
+def _value(key: Any) -> Any:
+    kind = key.WhichOneof("kind")
+    value = getattr(key, kind) if kind else ""
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _bar(threshold: Any) -> str:
+    if threshold.WhichOneof("threshold") == "value_threshold":
+        value = threshold.value_threshold
+        if value.HasField("lower_bound"):
+            return f"the floor is {value.lower_bound.value:g}"
+        return f"the ceiling is {value.upper_bound.value:g}"
+    return f"allowed is {threshold.change_threshold.absolute.value:+g}"

@@ -1,0 +1,230 @@
+"""The export: a SavedModel that TFMA, TensorFlow Serving and a process with TensorFlow alone can load.
+
+| signature            | inputs                                                     | outputs                              |
+|----------------------|------------------------------------------------------------|--------------------------------------|
+| `serving_default`    | `examples`: serialized tf.Example (B,)                     | `probability` float32 (B,)           |
+| `transform_features` | `examples`: serialized tf.Example with the label's features | transformed features                |
+| `predict`            | `user_ids`, `movie_ids`: string (B,)                       | `probability` float32 (B,)           |
+| `recommend`          | `user_ids`: string (B,); `k`: int32; `exclude_rated`: bool | `movie_ids` string, `scores` float32 (B, K); `known` bool (B,) |
+| `similar_movies`     | `movie_ids`: string (B,); `k`: int32                       | the same; scores are cosines         |
+
+K is the smaller of k and the size of the catalogue (`similar_movies`: less one), the catalogue being the movies of
+the train split. Where fewer than K movies are left, rows end in movie id "" and score 0. An id that the model does
+not know is scored as the out-of-vocabulary one and has `known` false. Every path to a probability runs through the
+one transform graph, so that serving cannot differ from training.
+
+`assets.extra/movies.parquet` in the export holds titles and genres for people.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components import features
+
+USER, MOVIE, GENRES = (
+    features.transformed_name(key) for key in (features.USER_KEY, features.MOVIE_KEY, features.GENRES_KEY)
+)
+MOVIES_FILE = "movies.parquet"
+# Between the genres of one movie inside the graph; no genre's name holds it.
+_SEPARATOR = "\x1f"
+_STRINGS = tf.TensorSpec([None], tf.string)
+
+
+def read_movies(uri: str) -> pa.Table:
+    """Movies table with `movie_id`, `title` (string), `genres` (list of string), `year` (int32 or null)."""
+    return pq.read_table(Path(uri) / MOVIES_FILE)
+
+
+def export(
+    path: str, model: keras.Model, transform: tft.TFTransformOutput, movies: pa.Table, rated: np.ndarray
+) -> None:
+    """Writes the SavedModel.
+
+    Args:
+        path: Folder to write.
+        model: Inputs named after transformed features, output (B, 1).
+        transform: Output of Transform.
+        movies: The table of `read_movies`.
+        rated: int64 (N, 2), indices of user and movie of every rating.
+    """
+    module = _Serving(model, transform, movies, rated)
+    tf.saved_model.save(
+        module,
+        path,
+        signatures={
+            "serving_default": module.serving_default,
+            "transform_features": module.transform_features,
+            "predict": module.predict,
+            "recommend": module.recommend,
+            "similar_movies": module.similar_movies,
+        },
+    )
+    extra = Path(path) / "assets.extra"
+    extra.mkdir()
+    pq.write_table(movies, extra / MOVIES_FILE)
+
+
+class _Serving(tf.Module):
+    """Model, transform graph and catalogue. Everything it holds is saved with it."""
+
+    def __init__(
+        self, model: keras.Model, transform: tft.TFTransformOutput, movies: pa.Table, rated: np.ndarray
+    ) -> None:
+        super().__init__(name="marquee")
+        self._model = model
+        self._inputs = [tensor.name for tensor in model.inputs]
+        self._transform = transform.transform_features_layer()
+        self._label_spec = transform.raw_feature_spec()
+        self._request_spec = {
+            key: spec
+            for key, spec in self._label_spec.items()
+            if key in (features.USER_KEY, features.MOVIE_KEY, features.GENRES_KEY)
+        }
+        self._genres = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(movies["movie_id"].to_pylist(), tf.string),
+                tf.constant([_SEPARATOR.join(genres) for genres in movies["genres"].to_pylist()], tf.string),
+            ),
+            default_value="",
+        )
+        catalogue = transform.vocabulary_by_name(features.MOVIE_KEY)
+        self._num_users = len(transform.vocabulary_by_name(features.USER_KEY))
+        self._num_movies = len(catalogue)
+        # Variables, not constants: a graph is limited to 2 GB.
+        self._movie_ids = tf.Variable(catalogue, trainable=False, name="catalogue")
+        rows = self._transformed(tf.fill([len(catalogue)], ""), self._movie_ids)
+        self._catalogue = {
+            key: tf.Variable(rows[key], trainable=False, name=f"catalogue_{key}")
+            for key in self._inputs
+            if key != USER
+        }
+        vectors = model.get_layer("movie_embedding").embeddings
+        self._directions = tf.Variable(
+            tf.math.l2_normalize(tf.convert_to_tensor(vectors), axis=1), trainable=False, name="directions"
+        )
+        offsets, movie_of_rating = _by_user(
+            rated, transform.num_buckets_for_transformed_feature(USER), self._num_users, self._num_movies
+        )
+        self._offsets = tf.Variable(offsets, trainable=False, name="rated_offsets")
+        self._rated = tf.Variable(movie_of_rating, trainable=False, name="rated_movies")
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        raw = tf.io.parse_example(examples, self._request_spec)
+        rows = self._transformed(raw[features.USER_KEY], raw[features.MOVIE_KEY], raw[features.GENRES_KEY])
+        return {"probability": self._probability(rows)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._transform(tf.io.parse_example(examples, self._label_spec))
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="user_ids"),
+            tf.TensorSpec([None], tf.string, name="movie_ids"),
+        ]
+    )
+    def predict(self, user_ids: tf.Tensor, movie_ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        tf.debugging.assert_equal(
+            tf.shape(user_ids), tf.shape(movie_ids), "user_ids and movie_ids must have the same length"
+        )
+        return {"probability": self._probability(self._transformed(user_ids, movie_ids))}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="user_ids"),
+            tf.TensorSpec([], tf.int32, name="k"),
+            tf.TensorSpec([], tf.bool, name="exclude_rated"),
+        ]
+    )
+    def recommend(
+        self, user_ids: tf.Tensor, k: tf.Tensor, exclude_rated: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        users = self._transformed(user_ids, tf.fill(tf.shape(user_ids), ""))[USER]
+        scores = tf.map_fn(self._catalogue_scores, users, fn_output_signature=tf.float32)
+        scores = tf.reshape(scores, [-1, self._num_movies])
+        scores = tf.cond(exclude_rated, lambda: self._without_rated(scores, users), lambda: scores)
+        return {**self._top(scores, k), "known": users < self._num_users}
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="movie_ids"),
+            tf.TensorSpec([], tf.int32, name="k"),
+        ]
+    )
+    def similar_movies(self, movie_ids: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+        movies = self._transformed(tf.fill(tf.shape(movie_ids), ""), movie_ids)[MOVIE]
+        cosines = tf.matmul(
+            tf.gather(self._directions, movies), self._directions[: self._num_movies], transpose_b=True
+        )
+        itself = tf.one_hot(movies, self._num_movies, on_value=True, off_value=False)
+        scores = tf.where(itself, -np.inf, cosines)
+        return {
+            **self._top(scores, tf.minimum(k, self._num_movies - 1)),
+            "known": movies < self._num_movies,
+        }
+
+    def _transformed(
+        self, user_ids: tf.Tensor, movie_ids: tf.Tensor, genres: tf.SparseTensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Transformed features; the movies table fills in for a row whose genres are not given."""
+        joined = self._genres.lookup(movie_ids)
+        if genres is not None:
+            ragged = tf.RaggedTensor.from_sparse(genres)
+            given = tf.strings.reduce_join(ragged, axis=1, separator=_SEPARATOR)
+            joined = tf.where(ragged.row_lengths() > 0, given, joined)
+        # split() makes one empty string of an empty one, which is not a genre.
+        split = tf.strings.split(joined, _SEPARATOR)
+        split = tf.ragged.boolean_mask(split, split != "")
+        rows = self._transform(
+            {
+                features.USER_KEY: user_ids,
+                features.MOVIE_KEY: movie_ids,
+                features.GENRES_KEY: split.to_sparse(),
+            }
+        )
+        return {USER: rows[USER], MOVIE: rows[MOVIE], GENRES: tf.sparse.to_dense(rows[GENRES], -1)}
+
+    def _probability(self, rows: dict[str, tf.Tensor]) -> tf.Tensor:
+        return tf.reshape(self._model({key: rows[key] for key in self._inputs}, training=False), [-1])
+
+    def _catalogue_scores(self, user: tf.Tensor) -> tf.Tensor:
+        """Scores of the whole catalogue, (M,), for one user."""
+        return self._probability({USER: tf.fill([self._num_movies], user), **self._catalogue})
+
+    def _without_rated(self, scores: tf.Tensor, users: tf.Tensor) -> tf.Tensor:
+        starts, ends = tf.gather(self._offsets, users), tf.gather(self._offsets, users + 1)
+        places = tf.ragged.range(starts, ends)
+        movies = tf.cast(tf.gather(self._rated, places.flat_values), tf.int64)
+        where = tf.stack([places.value_rowids(), movies], axis=1)
+        return tf.tensor_scatter_nd_update(scores, where, tf.fill(tf.shape(movies), -np.inf))
+
+    def _top(self, scores: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+        top, places = tf.math.top_k(scores, tf.clip_by_value(k, 0, self._num_movies))
+        real = top > -np.inf
+        return {
+            "movie_ids": tf.where(real, tf.gather(self._movie_ids, places), ""),
+            "scores": tf.where(real, top, 0.0),
+        }
+
+
+def _by_user(
+    rated: np.ndarray, buckets: int, num_users: int, num_movies: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ratings of known movies grouped by user: offsets int64 (buckets + 1,), movies int32 (N,).
+
+    The groups of the out-of-vocabulary buckets are empty: there a user's history is not known.
+    """
+    known = rated[(rated[:, 0] < num_users) & (rated[:, 1] < num_movies)]
+    known = known[np.argsort(known[:, 0], kind="stable")]
+    offsets = np.searchsorted(known[:, 0], np.arange(buckets + 1))
+    return offsets.astype(np.int64), known[:, 1].astype(np.int32)

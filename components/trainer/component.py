@@ -1,0 +1,100 @@
+"""The stock Trainer with one more input: the movies table that the export carries."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.components.trainer import executor as trainer_executor
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.proto import trainer_pb2
+from tfx.types import standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ChannelParameter
+from tfx.utils import json_utils
+
+from components.example_gen.component import Movies
+from components.features import SPLITS
+from components.trainer.run import RUN_SUMMARY, run_fn
+
+
+class Executor(trainer_executor.GenericExecutor):
+    """Hands the uri of the movies table to `run_fn`, and the figures of training to ML Metadata."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        custom_config = {
+            **json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY]),
+            "movies_uri": input_dict["movies"][0].uri,
+            # Rows of these splits count as rated in the export, trained on or not.
+            "rated": [
+                f"{input_dict['examples'][0].uri}/Split-{split}/*" for split in SPLITS
+            ],
+        }
+        exec_properties = {
+            **exec_properties,
+            standard_component_specs.CUSTOM_CONFIG_KEY: json_utils.dumps(custom_config),
+        }
+        super().Do(input_dict, output_dict, exec_properties)
+        (model,), (model_run,) = output_dict["model"], output_dict["model_run"]
+        summary = json.loads((Path(model_run.uri) / RUN_SUMMARY).read_text())
+        for key, value in summary.items():
+            if isinstance(value, str):
+                model.set_string_custom_property(key, value)
+            elif isinstance(value, int):
+                model.set_int_custom_property(key, value)
+            else:
+                model.set_float_custom_property(key, value)
+
+
+class MovieTrainerSpec(standard_component_specs.TrainerSpec):
+    """The stock specification and the movies table."""
+
+    INPUTS = {**standard_component_specs.TrainerSpec.INPUTS, "movies": ChannelParameter(type=Movies)}
+
+
+class MovieTrainer(base_component.BaseComponent):
+    """Trains one of the models and exports it for serving.
+
+    Args:
+        examples: Transformed examples with the splits `train`, `eval` and `test`.
+        transform_graph: Output of Transform.
+        schema: Schema of the raw examples.
+        movies: The movies table of the ratings ExampleGen.
+        custom_config: `model` (fields of one of `components.models.hyperparameters`), and `code`, a
+            fingerprint that makes a changed program train again.
+
+    Outputs: `model`, with the figures of training as custom properties, and `model_run`, with
+    TensorBoard logs.
+    """
+
+    SPEC_CLASS = MovieTrainerSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        transform_graph: types.BaseChannel,
+        schema: types.BaseChannel,
+        movies: types.BaseChannel,
+        custom_config: dict[str, Any],
+    ) -> None:
+        super().__init__(
+            spec=MovieTrainerSpec(
+                examples=examples,
+                transform_graph=transform_graph,
+                schema=schema,
+                movies=movies,
+                train_args=trainer_pb2.TrainArgs(),
+                eval_args=trainer_pb2.EvalArgs(),
+                run_fn=f"{run_fn.__module__}.{run_fn.__qualname__}",
+                custom_config=json_utils.dumps(custom_config),
+                model=types.Channel(type=standard_artifacts.Model),
+                model_run=types.Channel(type=standard_artifacts.ModelRun),
+            )
+        )

@@ -1,0 +1,284 @@
+"""The configuration of a pipeline: typed, frozen, and loaded here alone."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from components.errors import ConfigError
+from components.example_gen.settings import IngestSettings
+from components.models.hyperparameters import MODEL_CONFIGS, AnyModelConfig, DotProductConfig
+
+CONFIGS = Path(__file__).parent / "configs"
+SCHEMA = Path(__file__).parent.parent / "schema" / "schema.pbtxt"
+BUILTIN = "builtin:"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(IngestSettings):
+    """Where the ratings are and how to read and split them."""
+
+    path: str = Field(
+        f"{BUILTIN}ml-100k",
+        min_length=1,
+        description="Folder or file with the ratings, or builtin:ml-100k for the MovieLens 100K of the installation.",
+    )
+
+
+class LabelConfig(_Section):
+    """What counts as a liked movie."""
+
+    min_rating: float = Field(4.0, description="A user likes a movie rated at least this.")
+
+
+class TransformConfig(_Section):
+    """Vocabularies."""
+
+    num_oov_buckets: int = Field(1, ge=1, description="Buckets for users, movies and genres not in the train split.")
+
+
+class EvaluationConfig(_Section):
+    """What a model must reach on the test split to be blessed."""
+
+    min_auc: float = Field(0.65, ge=0, le=1, description="Least AUC.")
+    max_log_loss: float = Field(0.693, gt=0, description="Greatest log-loss; 0.693 is that of a coin.")
+    max_auc_drop: float = Field(0.005, ge=0, le=1, description="How far AUC may fall below the baseline's.")
+    max_log_loss_rise: float = Field(0.005, ge=0, description="How far log-loss may rise above the baseline's.")
+
+
+class PipelineConfig(_Section):
+    """Everything that decides what a run does."""
+
+    name: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="Name of the pipeline: runs of one name share metadata and baseline. Default: after data.path.",
+    )
+    root: str = Field("marquee-root", min_length=1, description="Folder that holds everything the pipelines write.")
+    schema_path: str = Field(str(SCHEMA), min_length=1, description="The curated schema.")
+    data: DataConfig = Field(DataConfig(), description="The ratings.")
+    label: LabelConfig = Field(LabelConfig(), description="The label.")
+    transform: TransformConfig = Field(TransformConfig(), description="The transformation.")
+    model: AnyModelConfig = Field(DotProductConfig(), description="The model and its training.")
+    evaluation: EvaluationConfig = Field(EvaluationConfig(), description="The evaluation.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        values = dict(values)
+        model = values.get("model")
+        if isinstance(model, Mapping) and "name" not in model:
+            values["model"] = {"name": "dot_product", **model}
+        data = values.get("data")
+        if not values.get("name"):
+            path = str((data or {}).get("path") or DataConfig().path) if isinstance(data or {}, Mapping) else ""
+            stem = Path(path.removeprefix(BUILTIN)).resolve().name
+            values["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "marquee"
+        return values
+
+    @property
+    def pipeline_root(self) -> Path:
+        """Folder of this pipeline: artifacts, metadata, logs and pushed models."""
+        return Path(self.root).resolve() / self.name
+
+    @property
+    def metadata_path(self) -> Path:
+        """SQLite file of ML Metadata."""
+        return self.pipeline_root / "metadata.sqlite"
+
+    @property
+    def serving_model_dir(self) -> Path:
+        """Folder of pushed versions; what TensorFlow Serving is given as the model's base path."""
+        return self.pipeline_root / "serving"
+
+    @property
+    def log_dir(self) -> Path:
+        """Folder of one log file a run."""
+        return self.pipeline_root / "logs"
+
+
+def load_config(file: str | None = None, overrides: Sequence[str] = ()) -> PipelineConfig:
+    """Reads a YAML file and applies `key=value` overrides.
+
+    Args:
+        file: Path of a YAML file, or the name of one in `pipeline/configs` such as `ml-1m`. None: all defaults.
+        overrides: Dotted keys with YAML values, e.g. `model.embedding_dim=64`; later ones win.
+
+    Raises:
+        ConfigError: The file is missing or not YAML, or a key or a value is not allowed.
+    """
+    path = _find(file) if file else None
+    values = _read(path) if path else {}
+    source = str(path) if path else "defaults"
+    origin: dict[str, str] = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(
+                "An override is not of the form key=value.",
+                where="--set",
+                found=repr(override),
+                expected="for example --set model.embedding_dim=64",
+            )
+        _assign(values, key.strip(), _parse(text, key), override)
+        origin[key.strip()] = "--set"
+    try:
+        return PipelineConfig.model_validate(values)
+    except ValidationError as error:
+        raise _explained(error, source, origin, values) from None
+
+
+def describe() -> list[tuple[str, str, Any]]:
+    """Every key with its description and default, in the order of the classes."""
+    return list(_walk(PipelineConfig, ""))
+
+
+def _find(file: str) -> Path:
+    candidates = [Path(file), CONFIGS / f"{file}.yaml"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    names = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+    close = difflib.get_close_matches(file, names, n=1)
+    raise ConfigError(
+        f"There is no configuration {file!r}.",
+        where="--config",
+        found="neither such a file nor such a name",
+        expected=f"a YAML file, or one of {', '.join(names)}",
+        fix=f"did you mean {close[0]!r}?" if close else None,
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ConfigError(
+            "The configuration cannot be read.",
+            where=f"{path}:{mark.line + 1}" if mark else str(path),
+            found=str(getattr(error, "problem", None) or error),
+            expected="YAML in UTF-8",
+        ) from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(
+            "The configuration is not a mapping.",
+            where=str(path),
+            found=type(values).__name__,
+            expected="keys such as `data:` with values below them",
+        )
+    return values
+
+
+def _parse(text: str, key: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(
+            "The value of an override is not YAML.",
+            where=f"--set {key}",
+            found=repr(text),
+            fix="quote it, for example --set 'data.delimiter=\"|\"'",
+        ) from None
+
+
+def _assign(values: dict[str, Any], key: str, value: Any, override: str) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = values.setdefault(parent, {})
+        if inner is None:
+            inner = values[parent] = {}
+        if not isinstance(inner, dict):
+            raise ConfigError(
+                f"{parent!r} has no keys below it.", where=f"--set {override}", found=repr(inner)
+            )
+        values = inner
+    values[last] = value
+
+
+def _explained(
+    error: ValidationError, source: str, origin: Mapping[str, str], values: Mapping[str, Any]
+) -> ConfigError:
+    """Says the first thing that is wrong, and how many more there are."""
+    first, *more = error.errors()
+    # A union's tag is part of pydantic's location, not of the key.
+    location = [part for part in first["loc"] if not (first["loc"][0] == "model" and part in MODEL_CONFIGS)]
+    key = ".".join(str(part) for part in location)
+    found = first["input"]
+    expected: str | None = first["msg"].removeprefix("Value error, ")
+    fix = None
+    problem = f"The value of {key!r} is not allowed." if key else "The configuration is not allowed."
+    if first["type"] == "extra_forbidden":
+        owner = _model_at(location[:-1], values)
+        names = sorted(owner.model_fields) if owner else []
+        close = difflib.get_close_matches(str(location[-1]), names, n=1)
+        problem, found = f"There is no key {key!r}.", location[-1]
+        if not close:  # perhaps it is right but one level off
+            close = [
+                known for known, _, _ in describe() if known.rsplit(".", 1)[-1] == str(location[-1])
+            ][:1]
+        expected = "one of " + ", ".join(names)
+        fix = f"did you mean {'.'.join([*map(str, location[:-1]), close[0]]) if '.' not in close[0] else close[0]!s}?" if close else None
+    elif first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        model = values.get("model")
+        key, problem = "model.name", "There is no such model."
+        found = model.get("name") if isinstance(model, Mapping) else model
+        expected = "one of " + ", ".join(MODEL_CONFIGS)
+        close = difflib.get_close_matches(str(found), MODEL_CONFIGS, n=1)
+        fix = f"did you mean {close[0]!r}?" if close else None
+    elif first["type"] == "literal_error":
+        allowed = re.findall(r"'([^']*)'", first["ctx"]["expected"])
+        close = difflib.get_close_matches(str(found), allowed, n=1)
+        expected = "one of " + ", ".join(allowed)
+        fix = f"did you mean {close[0]!r}?" if close else None
+    elif isinstance(found, Mapping) and first["type"] == "value_error":
+        found = None
+    if more:
+        fix = f"{fix} ({len(more)} more below this one)" if fix else f"mend this; {len(more)} more follow"
+    return ConfigError(
+        problem,
+        where=f"{origin.get(key, source)}, key {key}" if key else source,
+        found=None if found is None else repr(found),
+        expected=expected,
+        fix=fix,
+    )
+
+
+def _model_at(location: Sequence[Any], values: Mapping[str, Any]) -> type[BaseModel] | None:
+    current: type[BaseModel] | None = PipelineConfig
+    for part in location:
+        if current is None or part not in current.model_fields:
+            return None
+        if current is PipelineConfig and part == "model":
+            model = values.get("model")
+            name = model.get("name") if isinstance(model, Mapping) else None
+            current = MODEL_CONFIGS.get(str(name), DotProductConfig)
+            continue
+        annotation = current.model_fields[part].annotation
+        current = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return current
+
+
+def _walk(model: type[BaseModel], prefix: str) -> Any:
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if get_origin(annotation) is Union:
+            for config in get_args(annotation):
+                yield from _walk(config, f"{prefix}{name}.")
+        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from _walk(annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field.description or "", field.get_default()

@@ -1,0 +1,53 @@
+"""Configuration -> `tfma.EvalConfig`."""
+
+from __future__ import annotations
+
+import tensorflow_model_analysis as tfma
+
+from components.evaluator import BASELINE, CANDIDATE
+from components.features import ACTIVITY_KEY, GENRES_KEY, LABEL_KEY
+from pipeline.config import EvaluationConfig
+
+
+def eval_config(config: EvaluationConfig) -> tfma.EvalConfig:
+    """Metrics overall and by slice, with absolute bars and bars on the change against the baseline."""
+    signatures = {
+        "signature_name": "serving_default",
+        "preprocessing_function_names": ["transform_features"],
+        "label_key": LABEL_KEY,
+        "prediction_key": "probability",
+    }
+    auc = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": config.min_auc}),
+        change_threshold=tfma.GenericChangeThreshold(
+            direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -config.max_auc_drop}
+        ),
+    )
+    log_loss = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(upper_bound={"value": config.max_log_loss}),
+        change_threshold=tfma.GenericChangeThreshold(
+            direction=tfma.MetricDirection.LOWER_IS_BETTER, absolute={"value": config.max_log_loss_rise}
+        ),
+    )
+    return tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(name=CANDIDATE, **signatures),
+            tfma.ModelSpec(name=BASELINE, is_baseline=True, **signatures),
+        ],
+        slicing_specs=[
+            tfma.SlicingSpec(),
+            tfma.SlicingSpec(feature_keys=[GENRES_KEY]),
+            tfma.SlicingSpec(feature_keys=[ACTIVITY_KEY]),
+        ],
+        metrics_specs=[
+            tfma.MetricsSpec(
+                metrics=[
+                    tfma.MetricConfig(class_name="AUC", threshold=auc),
+                    tfma.MetricConfig(class_name="BinaryCrossentropy", threshold=log_loss),
+                    tfma.MetricConfig(class_name="BinaryAccuracy"),
+                    tfma.MetricConfig(class_name="Calibration"),
+                    tfma.MetricConfig(class_name="ExampleCount"),
+                ]
+            )
+        ],
+    )
