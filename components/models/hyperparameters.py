@@ -18,19 +18,25 @@ class ModelConfig(BaseModel):
     name: str = Field(..., description="Name of the model in the registry.")
     embedding_dim: int = Field(32, ge=1, le=1024, description="Length of each embedding vector.")
     embedding_l2: float = Field(
-        0.01, ge=0, description="L2 penalty on the embedding vectors that a training row looks up."
+        0.03, ge=0, description="L2 penalty on the embedding vectors that a training row looks up."
+    )
+    l2_exponent: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="An id's penalties grow as its number of training rows to this power.",
     )
     embedding_init: float = Field(
-        0.05, gt=0, le=1, description="Standard deviation of the initial embedding values."
+        0.02, gt=0, le=1, description="Standard deviation of the initial embedding values."
     )
-    learning_rate: float = Field(0.005, gt=0, le=1, description="Learning rate of Adam.")
+    learning_rate: float = Field(0.003, gt=0, le=1, description="Learning rate of Adam.")
     batch_size: int = Field(1024, ge=1, description="Rows in a training step.")
-    epochs: int = Field(50, ge=1, description="Most passes over the training rows.")
+    epochs: int = Field(60, ge=1, description="Most passes over the training rows.")
     patience: int = Field(
         3, ge=1, description="Epochs without a better validation loss after which training stops."
     )
     refit: bool = Field(
-        False,
+        True,
         description="Whether to train afresh on train and eval together for the best number of epochs.",
     )
     seed: int = Field(42, ge=0, lt=2**32, description="Seed of initial values, dropout and shuffling.")
@@ -41,7 +47,7 @@ class DotProductConfig(ModelConfig):
 
     name: Literal["dot_product"] = Field("dot_product", description="Name of the model in the registry.")
     use_bias: bool = Field(True, description="Whether to add a user, a movie and a global bias to the logit.")
-    bias_l2: float = Field(0.005, ge=0, description="L2 penalty on the biases that a training row looks up.")
+    bias_l2: float = Field(0.001, ge=0, description="L2 penalty on the biases that a training row looks up.")
 
 
 class MlpConfig(ModelConfig):

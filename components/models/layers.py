@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -12,9 +13,10 @@ from keras import ops
 class IdEmbedding(keras.layers.Embedding):
     """Embedding whose L2 penalty falls on the vectors looked up in a training batch.
 
-    The loss gains `l2 * mean over the batch of |vector|^2`, as in regularised matrix factorization
-    (Koren, Bell and Volinsky 2009): an id is penalised as often as it occurs. It is added in training
-    only, so the validation loss is the plain log-loss.
+    The loss gains `l2 * mean over the batch of w[id] * |vector[id]|^2`. With every w at 1 an id is
+    penalised as often as it occurs, as in matrix factorization by SGD; `adapt` sets w so that the sum
+    over all training rows is in proportion to `count ** exponent` instead (Rendle et al., "Revisiting the
+    performance of iALS", 2022). It is added in training only: the validation loss is the plain log-loss.
 
     Shapes: integers (B,) -> floats (B, output_dim).
     """
@@ -23,32 +25,53 @@ class IdEmbedding(keras.layers.Embedding):
         super().__init__(input_dim, output_dim, **kwargs)
         self.l2 = l2
 
+    def build(self, input_shape: Any = None) -> None:
+        if not self.built:
+            self.penalty_weights = self.add_weight(
+                shape=(self.input_dim,), initializer="ones", trainable=False, name="penalty_weights"
+            )
+        super().build(input_shape)
+
+    def adapt(self, ids: np.ndarray, exponent: float) -> None:
+        """Sets w from how often each id occurs in the training rows, its mean over these rows being 1."""
+        counts = np.bincount(ids.reshape(-1), minlength=self.input_dim)
+        weights = np.maximum(counts, 1) ** (exponent - 1.0)
+        self.penalty_weights.assign(weights * (counts.sum() / max(counts @ weights, 1.0e-12)))
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         vectors = super().call(inputs)
-        self._penalise(vectors, training)
-        return vectors
-
-    def _penalise(self, vectors: Any, training: bool | None) -> None:
         if training and self.l2:
-            self.add_loss(self.l2 * ops.mean(ops.sum(ops.square(vectors), axis=-1)))
+            weights = ops.take(self.penalty_weights, inputs)
+            self.add_loss(self.l2 * ops.mean(weights * ops.sum(ops.square(vectors), axis=-1)))
+        return vectors
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "l2": self.l2}
 
 
 @keras.saving.register_keras_serializable(package="marquee")
-class MeanEmbedding(IdEmbedding):
+class MeanEmbedding(keras.layers.Embedding):
     """Mean of the embeddings of a row's real values; zeros for a row that has none.
+
+    In training the loss gains `l2 * mean over the batch of |mean|^2`.
 
     Shapes: integers (B, G), padded with -1 -> floats (B, output_dim). G may differ between batches.
     """
 
+    def __init__(self, input_dim: int, output_dim: int, l2: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(input_dim, output_dim, **kwargs)
+        self.l2 = l2
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         real = ops.cast(ops.expand_dims(inputs >= 0, -1), self.compute_dtype)
-        vectors = keras.layers.Embedding.call(self, ops.maximum(inputs, 0))
+        vectors = super().call(ops.maximum(inputs, 0))
         mean = ops.sum(vectors * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
-        self._penalise(mean, training)
+        if training and self.l2:
+            self.add_loss(self.l2 * ops.mean(ops.sum(ops.square(mean), axis=-1)))
         return mean
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "l2": self.l2}
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (input_shape[0], self.output_dim)

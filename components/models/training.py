@@ -11,6 +11,7 @@ import numpy as np
 
 from components.models import VocabularySizes, build_model
 from components.models.hyperparameters import ModelConfig
+from components.models.layers import IdEmbedding
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -70,6 +71,7 @@ def fit(
     y, y_eval = _labels(y), _labels(y_eval)
     model = _compiled(config, sizes)
     x, x_eval = _inputs(model, x), _inputs(model, x_eval)
+    _adapt(model, config, x)
     recorded = keras.callbacks.History()
     model.fit(
         x,
@@ -93,8 +95,10 @@ def fit(
     best_epoch = int(np.argmin(metrics["val_loss"])) + 1
     if config.refit:
         model = _compiled(config, sizes)
+        x = {name: _stack(x[name], x_eval[name]) for name in x}
+        _adapt(model, config, x)
         model.fit(
-            {name: _stack(x[name], x_eval[name]) for name in x},
+            x,
             np.concatenate([y, y_eval]),
             batch_size=config.batch_size,
             epochs=best_epoch,
@@ -135,6 +139,12 @@ def _compiled(config: ModelConfig, sizes: VocabularySizes) -> keras.Model:
         optimizer=keras.optimizers.Adam(config.learning_rate), loss=keras.losses.BinaryCrossentropy()
     )
     return model
+
+
+def _adapt(model: keras.Model, config: ModelConfig, x: Arrays) -> None:
+    for layer in model.layers:
+        if isinstance(layer, IdEmbedding):
+            layer.adapt(x[layer.input.name], config.l2_exponent)
 
 
 def _labels(y: np.ndarray) -> np.ndarray:
