@@ -1,0 +1,1 @@
+"""Ratings ExampleGen: reads a ratings log of a known layout, splits it and writes tf.Examples."""

@@ -1,0 +1,84 @@
+"""The component: spec, driver and executor of the ratings ExampleGen."""
+
+from __future__ import annotations
+
+import glob
+from typing import ClassVar
+
+from tfx import types
+from tfx.components.example_gen import component as tfx_example_gen
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.proto import example_gen_pb2, range_config_pb2
+from tfx.types import component_spec, standard_artifacts, standard_component_specs
+
+from components.example_gen import executor, formats
+from components.example_gen.settings import IngestSettings
+
+
+class Movies(types.Artifact):
+    """The movies table: one file movies.parquet, see `executor.Executor`."""
+
+    TYPE_NAME = "Movies"
+
+
+class RatingsExampleGenSpec(component_spec.ComponentSpec):
+    """That of a FileBasedExampleGen, with the settings as JSON and the movies table as a second output."""
+
+    PARAMETERS: ClassVar = {
+        **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
+        executor.SETTINGS_KEY: component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS: ClassVar = {}
+    OUTPUTS: ClassVar = {
+        standard_component_specs.EXAMPLES_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.Examples
+        ),
+        executor.MOVIES_KEY: component_spec.ChannelParameter(type=Movies),
+    }
+
+
+class RatingsExampleGen(tfx_example_gen.FileBasedExampleGen):
+    """Reads ratings and movies and writes tf.Examples in the splits train, eval and test.
+
+    Component `outputs` contains:
+     - `examples`: Channel of type `standard_artifacts.Examples`; features user_id, movie_id (bytes),
+       rating (float), timestamp (int64), genres (bytes, any number).
+     - `movies`: Channel of type `Movies`.
+
+    ```
+    source = formats.detect(path, settings)
+    example_gen = RatingsExampleGen(source, settings)
+    ```
+
+    Args:
+        source: What `formats.detect` found.
+        settings: The same settings.
+        range_config: Which span to read, where the file patterns have one; the latest when None.
+    """
+
+    SPEC_CLASS = RatingsExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+
+    def __init__(
+        self,
+        source: formats.Source,
+        settings: IngestSettings,
+        range_config: range_config_pb2.RangeConfig | None = None,
+    ) -> None:
+        splits = [example_gen_pb2.Input.Split(name=formats.RATINGS, pattern=source.ratings)]
+        if source.movies is not None:
+            splits.append(example_gen_pb2.Input.Split(name=formats.MOVIES, pattern=source.movies))
+        spec = RatingsExampleGenSpec(
+            # TFX takes folder and pattern together as one glob.
+            input_base=glob.escape(source.base),
+            input_config=example_gen_pb2.Input(splits=splits),
+            output_config=example_gen_pb2.Output(),
+            output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
+            output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
+            range_config=range_config,
+            settings=settings.model_copy(update={"layout": source.layout}).model_dump_json(),
+            examples=types.Channel(type=standard_artifacts.Examples),
+            movies=types.Channel(type=Movies),
+        )
+        # FileBasedExampleGen would build its own spec, without the second output.
+        base_beam_component.BaseBeamComponent.__init__(self, spec=spec)

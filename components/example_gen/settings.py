@@ -1,0 +1,120 @@
+"""What a user may set about the input and its splits; pydantic only, so reading a configuration is cheap."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Layout = Literal["auto", "ml-100k", "ml-dat", "ml-csv", "recbole", "csv", "parquet"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RatingColumns(_Settings):
+    """Names of the ratings columns in a CSV or Parquet file of your own."""
+
+    user_id: str = Field("user_id", min_length=1, description="Column that names the user.")
+    movie_id: str = Field("movie_id", min_length=1, description="Column that names the movie.")
+    rating: str = Field("rating", min_length=1, description="Column that holds the rating, a number.")
+    timestamp: str = Field(
+        "timestamp", min_length=1, description="Column that holds the time in whole seconds since 1970."
+    )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> RatingColumns:
+        names = list(self.model_dump().values())
+        if len(set(names)) < len(names):
+            raise ValueError("each of user_id, movie_id, rating and timestamp needs a column of its own")
+        return self
+
+
+class MovieColumns(_Settings):
+    """Names of the movies columns in a CSV, Parquet or RecBole file."""
+
+    movie_id: str = Field("movie_id", min_length=1, description="Column that names the movie.")
+    title: str | None = Field("title", min_length=1, description="Column with the title, or null for none.")
+    genres: str | None = Field(
+        "genres",
+        min_length=1,
+        description="Column with the genres, a list or separated text, or null for none.",
+    )
+
+
+class SplitSettings(_Settings):
+    """How the ratings are divided into train, eval and test."""
+
+    method: Literal["user_time", "time", "leave_last_out", "user_hash"] = Field(
+        "user_time",
+        description="By each user's last ratings, a global cut in time, each user's last two, or whole users.",
+    )
+    eval_fraction: float = Field(0.1, gt=0, lt=1, description="Share of the ratings for eval.")
+    test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of the ratings for test.")
+
+    @model_validator(mode="after")
+    def _leaves_train(self) -> SplitSettings:
+        if self.eval_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                f"eval_fraction {self.eval_fraction} and test_fraction {self.test_fraction} leave nothing to train"
+                " on: their sum must be below 1"
+            )
+        return self
+
+
+class IngestSettings(_Settings):
+    """How the ratings and movies are read. The defaults suit every known layout."""
+
+    layout: Layout = Field("auto", description="Layout of the input; auto recognises it by the files.")
+    ratings_file: str | None = Field(
+        None,
+        min_length=1,
+        description="Name or glob of the ratings within the path, where the layout's own name does not hold;"
+        " may contain {SPAN}, {VERSION} or {YYYY}, {MM}, {DD}.",
+    )
+    movies_file: str | None = Field(
+        None, min_length=1, description="Name of the movies table within the path, as ratings_file."
+    )
+    columns: RatingColumns = Field(RatingColumns(), description="Ratings columns of a CSV or Parquet file.")
+    movie_columns: MovieColumns = Field(
+        MovieColumns(), description="Movies columns of a CSV, Parquet or RecBole file."
+    )
+    genres_separator: str | None = Field(
+        None, min_length=1, description="What stands between two genres; the layout's own when null."
+    )
+    delimiter: str | None = Field(
+        None,
+        min_length=1,
+        description="What stands between two fields of a CSV; a comma, or a tab in .tsv, when null.",
+    )
+    encoding: str | None = Field(
+        None,
+        description="Text encoding; when null ISO-8859-1 for ml-100k and ml-dat, else UTF-8.",
+    )
+    duplicates: Literal["latest", "first", "error"] = Field(
+        "latest", description="Which of several ratings of one movie by one user to keep, or error to stop."
+    )
+    max_malformed_rate: float = Field(
+        0.0, ge=0, lt=1, description="Share of malformed rows that is set aside rather than stopping the run."
+    )
+    split: SplitSettings = Field(SplitSettings(), description="How the ratings are divided.")
+
+    @field_validator("encoding")
+    @classmethod
+    def _ascii_superset(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                plain = "a1,\n\t\"'".encode(value) == b"a1,\n\t\"'"
+            except LookupError:
+                raise ValueError(f"unknown encoding {value!r}") from None
+            if not plain:  # byte ranges are cut at newline bytes
+                raise ValueError(f"encoding {value!r} does not contain ASCII; convert the files to UTF-8")
+        return value
+
+    @field_validator("delimiter")
+    @classmethod
+    def _usable_delimiter(cls, value: str | None) -> str | None:
+        if value is not None and (not value.isascii() or any(c in value for c in '"\r\n')):
+            raise ValueError("the delimiter must be ASCII, without a quote or a line break")
+        return value

@@ -1,0 +1,152 @@
+"""Which split each rating goes to: pure functions of columns.
+
+All take columns of n ratings, already without duplicates and in the order of the input, and return int8[n]:
+0 train, 1 eval, 2 test (indices into features.SPLITS). That order matters only among a user's ratings of one second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+TRAIN, EVAL, TEST = 0, 1, 2
+
+
+def deduplicate(
+    users: np.ndarray, movies: np.ndarray, timestamps: np.ndarray, keep: str = "latest"
+) -> np.ndarray:
+    """Finds which rows to keep of those that share user and movie.
+
+    Args:
+        users: int[n] codes.
+        movies: int[n] codes.
+        timestamps: int64[n].
+        keep: "latest" keeps the highest (timestamp, position), "first" the lowest.
+
+    Returns:
+        bool[n], True for rows to keep.
+    """
+    pairs = users.astype(np.int64) << 32 | movies.astype(np.int64)
+    keep_rows = np.ones(len(pairs), bool)
+    ordered = np.sort(pairs)
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if len(repeated):
+        # Only the few rows of repeated pairs are put in order.
+        rows = np.flatnonzero(np.isin(pairs, repeated))
+        rows = rows[np.lexsort((rows, timestamps[rows], pairs[rows]))]
+        same = pairs[rows][1:] == pairs[rows][:-1]
+        keep_rows[rows[:-1][same] if keep == "latest" else rows[1:][same]] = False
+    return keep_rows
+
+
+def user_time(
+    users: np.ndarray, timestamps: np.ndarray, eval_fraction: float, test_fraction: float
+) -> np.ndarray:
+    """Each user's last ratings in time.
+
+    Of a user's n ratings in the order of (timestamp, position) the last floor(n * test_fraction) are test and
+    the floor(n * eval_fraction) before those eval. A user with three ratings or more has at least one in test,
+    and every user has at least one in train.
+
+    Args:
+        users: int[n] codes.
+        timestamps: int64[n].
+        eval_fraction: Share of each user's ratings for eval.
+        test_fraction: Share of each user's ratings for test.
+    """
+    from_end, counts = _from_end(users, timestamps)
+    # The fractions are decimal: 0.29 * 100 must be 29, not 28.999...
+    test = np.floor(counts * test_fraction + 1e-9).astype(np.int64)
+    test = np.where(counts >= 3, np.maximum(test, 1), test)
+    held_out = np.minimum(test + np.floor(counts * eval_fraction + 1e-9).astype(np.int64), counts - 1)
+    return _cut(from_end, test, held_out)
+
+
+def leave_last_out(users: np.ndarray, timestamps: np.ndarray) -> np.ndarray:
+    """Each user's last rating is test and the one before it eval, for users with three ratings or more.
+
+    The ratings of users with fewer stay in train.
+
+    Args:
+        users: int[n] codes.
+        timestamps: int64[n].
+    """
+    from_end, counts = _from_end(users, timestamps)
+    enough = counts >= 3
+    return _cut(from_end, enough * 1, enough * 2)
+
+
+def time_cuts(
+    timestamps: np.ndarray, counts: np.ndarray, eval_fraction: float, test_fraction: float
+) -> tuple[int, int]:
+    """Two moments for `by_time`: those at which eval and test begin.
+
+    Args:
+        timestamps: int64[m], sorted and distinct.
+        counts: int64[m], how many ratings each has.
+        eval_fraction: Share of all ratings for eval, at most.
+        test_fraction: Share of all ratings for test, at most; a second is never divided.
+
+    Returns:
+        The first timestamp of eval and of test; one past the last where nothing is left for a split.
+    """
+    total = counts.sum()
+    before = np.cumsum(counts) - counts
+
+    def first_at(share: float) -> int:
+        at = int(np.searchsorted(before, np.ceil(total * share - 1e-9)))
+        return int(timestamps[at]) if at < len(timestamps) else int(timestamps[-1]) + 1
+
+    return first_at(1 - eval_fraction - test_fraction), first_at(1 - test_fraction)
+
+
+def by_time(timestamps: np.ndarray, cuts: tuple[int, int]) -> np.ndarray:
+    """A global cut in time: train, then eval from cuts[0], then test from cuts[1].
+
+    Args:
+        timestamps: int64[n].
+        cuts: What `time_cuts` returned.
+    """
+    return ((timestamps >= cuts[0]).astype(np.int8) + (timestamps >= cuts[1])).astype(np.int8)
+
+
+def user_hash(
+    users: np.ndarray, names: Sequence[str], eval_fraction: float, test_fraction: float
+) -> np.ndarray:
+    """Whole users, chosen by a hash of their id that is the same on every machine.
+
+    Args:
+        users: int[n] codes.
+        names: The id of each code.
+        eval_fraction: Share of the users for eval.
+        test_fraction: Share of the users for test.
+    """
+    shares = np.array([user_digest(name) for name in names], np.uint64).astype(np.float64) / 2.0**64
+    split = np.where(
+        shares < test_fraction, TEST, np.where(shares < test_fraction + eval_fraction, EVAL, TRAIN)
+    )
+    return split.astype(np.int8)[users]
+
+
+def user_digest(name: str, salt: bytes = b"split") -> int:
+    """A stable 64-bit hash of a user id; another salt gives an independent one."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8, key=salt).digest(), "big")
+
+
+def _from_end(users: np.ndarray, timestamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each rating: how many later ones its user has, and how many in all."""
+    n = len(users)
+    order = np.lexsort((timestamps, users))  # stable, so position decides within a second
+    ends = np.append(np.flatnonzero(np.diff(users[order])), n - 1) if n else np.zeros(0, np.int64)
+    sizes = np.diff(ends, prepend=-1)
+    from_end = np.empty(n, np.int64)
+    from_end[order] = np.repeat(ends, sizes) - np.arange(n)
+    counts = np.empty(n, np.int64)
+    counts[order] = np.repeat(sizes, sizes)
+    return from_end, counts
+
+
+def _cut(from_end: np.ndarray, test: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+    return np.where(from_end < test, TEST, np.where(from_end < held_out, EVAL, TRAIN)).astype(np.int8)
