@@ -21,7 +21,8 @@ test: setup ## Lint, check types and imports, and run every test
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: setup ## Lint, types and import rules only
-	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -n 1
+	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/mypy --no-error-summary
+	@out=$$($(BIN)/lint-imports --no-cache 2>&1) || { echo "$$out"; exit 1; }
 
 bench-ingest: setup ## Our ExampleGen against the stock CsvExampleGen on 1M rows
 	@$(BIN)/python tests/benchmarks/bench_ingest.py $(ARGS)
@@ -30,13 +31,13 @@ setup: $(STAMP)
 
 # uv comes from PyPI at the version and hashes of the lock where the machine has none. The stamp is
 # written last, so an interrupted set-up is taken up again.
-$(STAMP): requirements.lock setup.py pyproject.toml
+$(STAMP): requirements.lock setup.py
 	@$(if $(PYTHON),,echo 'Marquee needs CPython 3.11 (found: '"$$(python3 --version 2>&1 || echo none)"'); install it or say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11' >&2; exit 1)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Marquee needs CPython 3.11, but $(PYTHON) is %d.%d; say where 3.11 is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" % sys.version_info[:2])'
 	@echo 'Setting up $(VENV) (once, about a minute)...'
 	@uv=$$(command -v uv); if [ -z "$$uv" ]; then \
 		mkdir -p .uv && sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .uv/requirements.txt && \
-		$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --require-hashes --upgrade --target .uv -r .uv/requirements.txt && \
+		PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --require-hashes --upgrade --target .uv -r .uv/requirements.txt && \
 		uv=.uv/bin/uv || exit 1; fi; \
 	export UV_LINK_MODE=copy; [ "$$(stat -c %d .)" != "$$(stat -c %d $$HOME 2>/dev/null)" ] || export UV_LINK_MODE=hardlink; \
 	{ [ -x $(BIN)/python ] || $$uv venv -q --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV); } && \

@@ -38,10 +38,11 @@ class Executor(evaluator_executor.Executor):
     ) -> None:
         super().Do(input_dict, output_dict, exec_properties)
         (evaluation,) = output_dict["evaluation"]
-        for model in (CANDIDATE, BASELINE) if input_dict.get("baseline_model") else (CANDIDATE,):
+        # TFMA drops the name of a model that it evaluates alone.
+        prefixes = {CANDIDATE: "", BASELINE: "baseline_"} if input_dict.get("baseline_model") else {"": ""}
+        for model, prefix in prefixes.items():
             for name, value in overall_metrics(evaluation.uri, model).items():
-                key = name if model == CANDIDATE else f"{BASELINE}_{name}"
-                evaluation.set_float_custom_property(key, value)
+                evaluation.set_float_custom_property(f"{prefix}{name}", value)
         evaluation.set_string_custom_property(FAILURES, json.dumps(threshold_failures(evaluation.uri)))
 
 
@@ -51,7 +52,7 @@ class ThresholdEvaluator(Evaluator):
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
 
-def overall_metrics(uri: str, model: str = CANDIDATE) -> dict[str, float]:
+def overall_metrics(uri: str, model: str) -> dict[str, float]:
     """Metrics over all examples, by our names, of the evaluation at `uri`."""
     result = tfma.load_eval_result(uri, model_name=model)
     overall = next(metrics for key, metrics in result.slicing_metrics if key == ())
@@ -79,7 +80,8 @@ def threshold_failures(uri: str) -> list[str]:
                 f" {_bar(failure.metric_threshold)}"
             )
     sentences += [
-        "no example in the slice " + ", ".join(f"{key.column} {_value(key)}" for key in missing.single_slice_keys)
+        "no example in the slice "
+        + ", ".join(f"{key.column} {_value(key)}" for key in missing.single_slice_keys)
         for missing in result.missing_slices
     ]
     return sentences
@@ -92,7 +94,7 @@ def _value(key: Any) -> Any:
 
 
 def _bar(threshold: Any) -> str:
-    if threshold.WhichOneof("threshold") == "value_threshold":
+    if threshold.HasField("value_threshold"):
         value = threshold.value_threshold
         if value.HasField("lower_bound"):
             return f"the floor is {value.lower_bound.value:g}"

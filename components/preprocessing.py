@@ -1,14 +1,12 @@
 """`preprocessing_fn` for the Transform component.
 
-What it makes, per example:
+Per example it makes:
 
-| feature         | dtype  | shape             | what                                                      |
-|-----------------|--------|-------------------|-----------------------------------------------------------|
-| `user_id_xf`    | int64  | scalar            | index in the user vocabulary; beyond its size when unknown |
-| `movie_id_xf`   | int64  | scalar            | the same for movies                                       |
-| `genres_xf`     | int64  | any number (also 0) | the same for each genre of the movie                    |
-| `liked_xf`      | int64  | scalar            | 1 where rating >= `min_rating`, else 0                    |
-| `user_activity` | string | scalar            | `heavy`, `medium`, `light` (thirds of the users by number of ratings) or `new`; for slicing |
+- `user_id_xf`, `movie_id_xf` (int64, scalar): index in the vocabulary; unknown ids are beyond its size
+- `genres_xf` (int64, any number, also none): the same for each genre of the movie
+- `liked_xf` (int64, scalar): 1 where rating >= `min_rating`, else 0
+- `user_activity` (string, scalar), for slicing: `heavy`, `medium` or `light`, the thirds of the users by number of
+  ratings, or `new`
 
 Vocabularies are of the train split only, most frequent first.
 """
@@ -24,7 +22,7 @@ from components import features
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
-    """Maps a batch of raw features to transformed ones; `custom_config` has `min_rating` and `num_oov_buckets`."""
+    """Maps raw features to transformed ones; `custom_config` has `min_rating` and `num_oov_buckets`."""
     outputs = {
         features.transformed_name(key): tft.compute_and_apply_vocabulary(
             inputs[key], num_oov_buckets=custom_config["num_oov_buckets"], vocab_filename=key

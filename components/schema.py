@@ -8,7 +8,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
-from tfx.components import ImportSchemaGen as StockImportSchemaGen
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen as StockImportSchemaGen
 from tfx.dsl.components.base import base_component
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ExecutionParameter

@@ -1,24 +1,24 @@
 """The export: a SavedModel that TFMA, TensorFlow Serving and a process with TensorFlow alone can load.
 
-| signature            | inputs                                                     | outputs                              |
-|----------------------|------------------------------------------------------------|--------------------------------------|
-| `serving_default`    | `examples`: serialized tf.Example (B,)                     | `probability` float32 (B,)           |
-| `transform_features` | `examples`: serialized tf.Example with the label's features | transformed features                |
-| `predict`            | `user_ids`, `movie_ids`: string (B,)                       | `probability` float32 (B,)           |
-| `recommend`          | `user_ids`: string (B,); `k`: int32; `exclude_rated`: bool | `movie_ids` string, `scores` float32 (B, K); `known` bool (B,) |
-| `similar_movies`     | `movie_ids`: string (B,); `k`: int32                       | the same; scores are cosines         |
+Signatures (B: batch, K: results a row):
 
-K is the smaller of k and the size of the catalogue (`similar_movies`: less one), the catalogue being the movies of
-the train split. Where fewer than K movies are left, rows end in movie id "" and score 0. An id that the model does
-not know is scored as the out-of-vocabulary one and has `known` false. Every path to a probability runs through the
-one transform graph, so that serving cannot differ from training.
+- `serving_default(examples)`: serialized tf.Examples, string (B,) -> `probability` float32 (B,)
+- `transform_features(examples)`: the same, with the rating -> transformed features, label included
+- `predict(user_ids, movie_ids)`: string (B,) each -> `probability` float32 (B,)
+- `recommend(user_ids, k, exclude_rated)`: string (B,), int32, bool -> `movie_ids` string (B, K), `scores` float32
+  (B, K), best first, and `known` bool (B,)
+- `similar_movies(movie_ids, k)`: string (B,), int32 -> the same, the scores being cosines of embeddings
 
-`assets.extra/movies.parquet` in the export holds titles and genres for people.
+The catalogue is the movies of the train split; K is the smaller of k and its size (for `similar_movies` less one).
+Where fewer than K movies are left, a row ends in movie id "" and score 0. An id that the model does not know is scored
+as an out-of-vocabulary one and has `known` false. Every probability comes through the one transform graph, so that
+serving cannot differ from training.
+
+`assets.extra/movies.parquet` holds titles and genres for people.
 """
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import keras
@@ -101,7 +101,7 @@ class _Serving(tf.Module):
         self._num_movies = len(catalogue)
         # Variables, not constants: a graph is limited to 2 GB.
         self._movie_ids = tf.Variable(catalogue, trainable=False, name="catalogue")
-        rows = self._transformed(tf.fill([len(catalogue)], ""), self._movie_ids)
+        rows = self._transformed(tf.fill([len(catalogue)], ""), tf.constant(catalogue))
         self._catalogue = {
             key: tf.Variable(rows[key], trainable=False, name=f"catalogue_{key}")
             for key in self._inputs
@@ -146,9 +146,7 @@ class _Serving(tf.Module):
             tf.TensorSpec([], tf.bool, name="exclude_rated"),
         ]
     )
-    def recommend(
-        self, user_ids: tf.Tensor, k: tf.Tensor, exclude_rated: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
+    def recommend(self, user_ids: tf.Tensor, k: tf.Tensor, exclude_rated: tf.Tensor) -> dict[str, tf.Tensor]:
         users = self._transformed(user_ids, tf.fill(tf.shape(user_ids), ""))[USER]
         scores = tf.map_fn(self._catalogue_scores, users, fn_output_signature=tf.float32)
         scores = tf.reshape(scores, [-1, self._num_movies])

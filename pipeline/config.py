@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from components.errors import ConfigError
 from components.example_gen.settings import IngestSettings
 from components.models.hyperparameters import MODEL_CONFIGS, AnyModelConfig, DotProductConfig
+
+if TYPE_CHECKING:
+    from components.example_gen.formats import Source
 
 CONFIGS = Path(__file__).parent / "configs"
 SCHEMA = Path(__file__).parent.parent / "schema" / "schema.pbtxt"
@@ -33,6 +36,37 @@ class DataConfig(IngestSettings):
         description="Folder or file with the ratings, or builtin:ml-100k for the MovieLens 100K of the installation.",
     )
 
+    @field_validator("path")
+    @classmethod
+    def _expand(cls, value: str) -> str:
+        return str(Path(value).expanduser()) if value.startswith("~") else value
+
+    @property
+    def ingest(self) -> IngestSettings:
+        """The part that ExampleGen gets."""
+        return IngestSettings.model_validate(self.model_dump(exclude={"path"}))
+
+    def source(self) -> Source:
+        """Finds the files and checks their headers.
+
+        Raises:
+            DataError: As `components.example_gen.formats.detect`.
+        """
+        # Imported here as configurations are also read where no input is.
+        from components.example_gen import builtin, formats
+
+        path = self.path
+        if path == f"{BUILTIN}ml-100k":
+            path = str(builtin.movielens_100k())
+        elif path.startswith(BUILTIN):
+            raise ConfigError(
+                "There is no such built-in data set.",
+                where="key data.path",
+                found=repr(path),
+                expected=f"{BUILTIN}ml-100k, or the path of a folder or file",
+            )
+        return formats.detect(path, self.ingest)
+
 
 class LabelConfig(_Section):
     """What counts as a liked movie."""
@@ -43,7 +77,9 @@ class LabelConfig(_Section):
 class TransformConfig(_Section):
     """Vocabularies."""
 
-    num_oov_buckets: int = Field(1, ge=1, description="Buckets for users, movies and genres not in the train split.")
+    num_oov_buckets: int = Field(
+        1, ge=1, description="Buckets for users, movies and genres not in the train split."
+    )
 
 
 class EvaluationConfig(_Section):
@@ -52,7 +88,9 @@ class EvaluationConfig(_Section):
     min_auc: float = Field(0.65, ge=0, le=1, description="Least AUC.")
     max_log_loss: float = Field(0.693, gt=0, description="Greatest log-loss; 0.693 is that of a coin.")
     max_auc_drop: float = Field(0.005, ge=0, le=1, description="How far AUC may fall below the baseline's.")
-    max_log_loss_rise: float = Field(0.005, ge=0, description="How far log-loss may rise above the baseline's.")
+    max_log_loss_rise: float = Field(
+        0.005, ge=0, description="How far log-loss may rise above the baseline's."
+    )
 
 
 class PipelineConfig(_Section):
@@ -63,7 +101,9 @@ class PipelineConfig(_Section):
         pattern=r"^[A-Za-z0-9._-]*$",
         description="Name of the pipeline: runs of one name share metadata and baseline. Default: after data.path.",
     )
-    root: str = Field("marquee-root", min_length=1, description="Folder that holds everything the pipelines write.")
+    root: str = Field(
+        "marquee-root", min_length=1, description="Folder that holds everything the pipelines write."
+    )
     schema_path: str = Field(str(SCHEMA), min_length=1, description="The curated schema.")
     data: DataConfig = Field(DataConfig(), description="The ratings.")
     label: LabelConfig = Field(LabelConfig(), description="The label.")
@@ -82,7 +122,9 @@ class PipelineConfig(_Section):
             values["model"] = {"name": "dot_product", **model}
         data = values.get("data")
         if not values.get("name"):
-            path = str((data or {}).get("path") or DataConfig().path) if isinstance(data or {}, Mapping) else ""
+            path = (
+                str((data or {}).get("path") or DataConfig().path) if isinstance(data or {}, Mapping) else ""
+            )
             stem = Path(path.removeprefix(BUILTIN)).resolve().name
             values["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "marquee"
         return values
@@ -139,9 +181,14 @@ def load_config(file: str | None = None, overrides: Sequence[str] = ()) -> Pipel
         raise _explained(error, source, origin, values) from None
 
 
-def describe() -> list[tuple[str, str, Any]]:
-    """Every key with its description and default, in the order of the classes."""
-    return list(_walk(PipelineConfig, ""))
+def describe(config: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Every key of a configuration with its value and description, in the order of the classes."""
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            yield from describe(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value, field.description or ""
 
 
 def _find(file: str) -> Path:
@@ -227,11 +274,15 @@ def _explained(
         close = difflib.get_close_matches(str(location[-1]), names, n=1)
         problem, found = f"There is no key {key!r}.", location[-1]
         if not close:  # perhaps it is right but one level off
-            close = [
-                known for known, _, _ in describe() if known.rsplit(".", 1)[-1] == str(location[-1])
-            ][:1]
+            everywhere = [known for known, _, _ in describe(PipelineConfig())]
+            close = [known for known in everywhere if known.rsplit(".", 1)[-1] == str(location[-1])][:1]
         expected = "one of " + ", ".join(names)
-        fix = f"did you mean {'.'.join([*map(str, location[:-1]), close[0]]) if '.' not in close[0] else close[0]!s}?" if close else None
+        if close:
+            fix = (
+                "did you mean "
+                + (close[0] if "." in close[0] else ".".join([*map(str, location[:-1]), close[0]]))
+                + "?"
+            )
     elif first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         model = values.get("model")
         key, problem = "model.name", "There is no such model."
@@ -270,15 +321,3 @@ def _model_at(location: Sequence[Any], values: Mapping[str, Any]) -> type[BaseMo
         annotation = current.model_fields[part].annotation
         current = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
     return current
-
-
-def _walk(model: type[BaseModel], prefix: str) -> Any:
-    for name, field in model.model_fields.items():
-        annotation = field.annotation
-        if get_origin(annotation) is Union:
-            for config in get_args(annotation):
-                yield from _walk(config, f"{prefix}{name}.")
-        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from _walk(annotation, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", field.description or "", field.get_default()

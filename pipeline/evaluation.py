@@ -42,8 +42,10 @@ def eval_config(config: EvaluationConfig) -> tfma.EvalConfig:
         metrics_specs=[
             tfma.MetricsSpec(
                 metrics=[
-                    tfma.MetricConfig(class_name="AUC", threshold=auc),
-                    tfma.MetricConfig(class_name="BinaryCrossentropy", threshold=log_loss),
+                    tfma.MetricConfig(class_name="AUC", per_slice_thresholds=[_overall(auc)]),
+                    tfma.MetricConfig(
+                        class_name="BinaryCrossentropy", per_slice_thresholds=[_overall(log_loss)]
+                    ),
                     tfma.MetricConfig(class_name="BinaryAccuracy"),
                     tfma.MetricConfig(class_name="Calibration"),
                     tfma.MetricConfig(class_name="ExampleCount"),
@@ -51,3 +53,8 @@ def eval_config(config: EvaluationConfig) -> tfma.EvalConfig:
             )
         ],
     )
+
+
+def _overall(threshold: tfma.MetricThreshold) -> tfma.PerSliceMetricThreshold:
+    # A bare `threshold` holds in every slice, and small slices fail by chance.
+    return tfma.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)

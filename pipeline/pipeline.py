@@ -15,14 +15,11 @@ from tfx.types import Channel, standard_artifacts
 import components
 from components.baseline import LatestOtherBlessedModelStrategy
 from components.evaluator import ThresholdEvaluator
-from components.example_gen import formats
-from components.example_gen.builtin import movielens_100k
 from components.example_gen.component import RatingsExampleGen
-from components.example_gen.settings import IngestSettings
 from components.features import TEST_SPLIT
 from components.schema import ImportSchemaGen
 from components.trainer.component import MovieTrainer
-from pipeline.config import BUILTIN, PipelineConfig
+from pipeline.config import PipelineConfig
 from pipeline.evaluation import eval_config
 
 BEAM_ARGS = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
@@ -39,9 +36,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         DataError: The input is missing, or its layout or header is not what it should be.
         ConfigError: The schema cannot be read.
     """
-    settings = IngestSettings.model_validate(config.data.model_dump(exclude={"path"}))
-    path = str(movielens_100k()) if config.data.path == f"{BUILTIN}ml-100k" else config.data.path
-    example_gen = RatingsExampleGen(formats.detect(path, settings), settings)
+    example_gen = RatingsExampleGen(config.data.source(), config.data.ingest)
     schema_gen = ImportSchemaGen(str(Path(config.schema_path).resolve()))
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["examples"], schema=schema_gen.outputs["schema"]

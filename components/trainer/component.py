@@ -32,9 +32,7 @@ class Executor(trainer_executor.GenericExecutor):
             **json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY]),
             "movies_uri": input_dict["movies"][0].uri,
             # Rows of these splits count as rated in the export, trained on or not.
-            "rated": [
-                f"{input_dict['examples'][0].uri}/Split-{split}/*" for split in SPLITS
-            ],
+            "rated": [f"{input_dict['examples'][0].uri}/Split-{split}/*" for split in SPLITS],
         }
         exec_properties = {
             **exec_properties,

@@ -33,7 +33,9 @@ def read_examples(patterns: Sequence[str], transform: tft.TFTransformOutput) -> 
     parts: dict[str, list[np.ndarray]] = {key: [] for key in _KEYS}
     for batch in batches:
         for key, value in batch.items():
-            dense = tf.sparse.to_dense(value, default_value=-1) if isinstance(value, tf.SparseTensor) else value
+            dense = (
+                tf.sparse.to_dense(value, default_value=-1) if isinstance(value, tf.SparseTensor) else value
+            )
             parts[key].append(dense.numpy())
     genres = features.transformed_name(features.GENRES_KEY)
     width = max([1, *(part.shape[1] for part in parts[genres])])

@@ -1,0 +1,398 @@
+"""The `marquee` command. Heavy imports are inside the commands, so that `marquee --help` is quick."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from components.errors import ConfigError, MarqueeError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.config import PipelineConfig
+    from pipeline.runs import Run
+    from pipeline.served import Answer
+
+
+class _Group(click.Group):
+    """Prints the errors a user can meet as they are, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MarqueeError as error:
+            click.secho(f"Error: {error}", fg="red" if sys.stderr.isatty() else None, err=True)
+            ctx.exit(2 if isinstance(error, ConfigError) else 1)
+
+
+def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --config and --set."""
+    for option in (
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Set one key, e.g. model.name=mlp. Repeatable.",
+        ),
+        click.option(
+            "--config",
+            "file",
+            metavar="FILE",
+            help="A YAML file, or the name of one that comes along, e.g. ml-1m.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+_k = click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many movies.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="marquee")
+def main() -> None:
+    """Train, evaluate, bless and serve a movie recommender.
+
+    \b
+    Examples:
+      marquee run                                      on MovieLens 100K, which comes along
+      marquee run --set data.path=ml-latest-small      on a folder with ratings of your own
+      marquee run --set model.name=genre_mlp --set model.embedding_dim=64
+      marquee status                                   runs, metrics, pushed versions
+      marquee recommend 42 -k 5                        what user 42 would like
+      marquee similar "Toy Story"                      what is like it
+      marquee config                                   every key with its default
+    """
+
+
+@main.command()
+@_configured
+@click.option("--verbose", "-v", is_flag=True, help="Show the logs of all components too.")
+def run(file: str | None, overrides: tuple[str, ...], verbose: bool) -> None:
+    """Run the pipeline: from ratings to a pushed model.
+
+    What has not changed since an earlier run comes from its cache. Exits with 0 when the model is blessed, with 1
+    when it is not or the run failed, with 2 when the configuration is wrong.
+
+    \b
+    Examples:
+      marquee run
+      marquee run --config ml-1m
+      marquee run --set data.path=ratings.csv --set data.columns.user_id=userId
+    """
+    from pipeline.config import load_config
+    from pipeline.console import captured
+
+    config = load_config(file, overrides)
+    config.data.source()  # a wrong input is told before TFX is imported and before anything is written
+    log = config.log_dir / f"{datetime.now():%Y%m%d-%H%M%S-%f}.log"
+    with captured(log, verbose) as console:
+        console.print(
+            f"[bold]{config.name}[/]: {config.model.name} on {config.data.path}, log in {_short(log)}"
+        )
+        done = _run(console, config, log)
+        blessed = _report(console, config, done, _flags(file, overrides))
+    sys.exit(0 if blessed else 1)
+
+
+def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
+    from pipeline.console import component_line, figure
+
+    started = time.monotonic()
+    component, since = "Pipeline", started
+    status = console.status("Loading TFX...")
+    status.start()
+
+    def observe(name: str, starts: bool) -> None:
+        nonlocal component, since
+        status.stop()
+        if starts:
+            component, since = name, time.monotonic()
+            status.update(f"{name}...")
+            status.start()
+            return
+        node = read_runs(config.metadata_path, last=1)[0].nodes[name]
+        console.print(component_line(name, node.state, time.monotonic() - since, figure(node)))
+
+    try:
+        from pipeline.pipeline import create_pipeline
+        from pipeline.runners import local
+        from pipeline.runs import read_runs
+
+        pipeline = create_pipeline(config)
+        config.metadata_path.parent.mkdir(parents=True, exist_ok=True)
+        local.run(pipeline, observe)
+    except (Exception, KeyboardInterrupt) as error:
+        status.stop()
+        console.print(component_line(component, "failed", time.monotonic() - since, type(error).__name__))
+        logging.getLogger("marquee").exception("%s failed.", component)
+        if isinstance(error, MarqueeError):
+            raise
+        raise MarqueeError(
+            f"{component} was interrupted."
+            if isinstance(error, KeyboardInterrupt)
+            else f"{component} failed.",
+            where=str(log),
+            found=_first_line(error),
+            fix="the log has it all; a new run takes up what had completed",
+        ) from None
+    finally:
+        status.stop()
+    result = read_runs(config.metadata_path, last=1)[0]
+    seconds = f"{time.monotonic() - started:.0f} s"
+    if result.state == "cached":
+        console.print(f"Nothing has changed: every component came from the cache, in {seconds}.")
+    else:
+        console.print(f"Finished in {seconds}.")
+    return result
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    # TensorFlow opens with "in user code:" and says what is wrong at the end.
+    line = lines[-1] if lines[0].endswith(":") else lines[0]
+    return f"{type(error).__name__}: {line}"[:300]
+
+
+def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
+    """Prints the verdict and, if there is a served model, recommendations for the most active user."""
+    summary = done.summary()
+    blessed = bool(summary.get("blessed"))
+    metrics = f"AUC {summary['auc']:.4f}, log-loss {summary['log_loss']:.4f} on the test split"
+    if "baseline_auc" in summary:
+        metrics += f"; the baseline's AUC there is {summary['baseline_auc']:.4f}"
+    console.print()
+    if not blessed:
+        console.print(f"[bold red]Not blessed, not pushed[/]: {metrics}")
+        for failure in json.loads(summary.get("failures", "[]")):
+            console.print(f"  - {failure}")
+        console.print(
+            "The served model is as before. The bars are the keys under `evaluation` in the config."
+        )
+        return False
+    console.print(f"[bold green]Blessed[/]: {metrics}")
+    served = _served(config)
+    console.print(f"[bold green]Served[/]:  {_short(served.path)}")
+    with console.status("Asking the served model..."):
+        user = _most_active_user(done)
+        answers = served.recommend([user], 5, exclude_rated=True)
+    console.print()
+    _print_answers(console, answers, [f"Recommended to user {user}, who rated most movies"], "score")
+    console.print()
+    console.print(
+        f"Next: marquee recommend USER_ID{flags}, marquee similar TITLE{flags}, marquee status{flags}"
+    )
+    return True
+
+
+def _most_active_user(done: Run) -> str:
+    graph = done.nodes["Transform"].output("transform_graph")
+    assert graph
+    vocabulary = Path(graph.uri) / "transform_fn" / "assets" / "user_id"
+    with vocabulary.open(encoding="utf-8") as lines:
+        return next(lines).rstrip("\n")
+
+
+@main.command()
+@_configured
+@_json
+@click.option("--last", default=10, show_default=True, type=click.IntRange(min=1), help="How many runs.")
+def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: int) -> None:
+    """Show runs, metrics, blessings and pushed versions.
+
+    \b
+    Examples:
+      marquee status
+      marquee status --config ml-1m --json
+    """
+    from pipeline.config import load_config
+    from pipeline.console import captured, table
+    from pipeline.runs import pushed_versions, read_runs
+
+    config = load_config(file, overrides)
+    with captured(None) as console:
+        runs = [run.summary() for run in read_runs(config.metadata_path, last)]
+        versions = [path.name for path in pushed_versions(config.serving_model_dir)]
+        if as_json:
+            console.file.write(
+                json.dumps({"pipeline": config.name, "runs": runs, "pushed": versions}, indent=2) + "\n"
+            )
+            return
+        if not runs:
+            console.print(
+                f"No runs of {config.name} under {_short(config.pipeline_root)}; `marquee run` makes one."
+            )
+            return
+        columns = [("run", ""), ("state", ""), ("model", ""), ("rows", "right"), ("AUC", "right")]
+        columns += [("log-loss", "right"), ("blessed", ""), ("version", "")]
+        rows = [
+            [
+                f"{datetime.fromisoformat(row['started']):%Y-%m-%d %H:%M:%S}",
+                row["state"],
+                row.get("model_name", "-"),
+                f"{row['num_rows']:,}" if "num_rows" in row else "-",
+                f"{row['auc']:.4f}" if "auc" in row else "-",
+                f"{row['log_loss']:.4f}" if "log_loss" in row else "-",
+                {True: "yes", False: "no", None: "-"}[row.get("blessed")],
+                row.get("version", "-"),
+            ]
+            for row in runs
+        ]
+        console.print(table(f"Runs of {config.name}", columns, rows))
+        console.print()
+        if versions:
+            console.print(
+                f"Pushed to {_short(config.serving_model_dir)}: {', '.join(versions)} (served: {versions[-1]})"
+            )
+        else:
+            console.print("Nothing has been pushed.")
+
+
+@main.command()
+@click.argument("user_ids", nargs=-1, required=True, metavar="USER_ID...")
+@_k
+@click.option("--unseen/--all", default=True, help="Leave out what the user has rated (default), or not.")
+@_json
+@_configured
+def recommend(
+    user_ids: tuple[str, ...],
+    k: int,
+    unseen: bool,
+    as_json: bool,
+    file: str | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Recommend movies to users with the served model.
+
+    \b
+    Examples:
+      marquee recommend 42
+      marquee recommend 42 196 -k 3 --all --json
+    """
+    from pipeline.config import load_config
+    from pipeline.console import captured
+
+    served = _served(load_config(file, overrides))
+    with captured(None) as console:
+        answers = served.recommend(user_ids, k, unseen)
+        if as_json:
+            console.file.write(_as_json("user_id", answers))
+            return
+        _print_answers(console, answers, [f"Recommended to user {user}" for user in user_ids], "score")
+        for answer in answers:
+            if not answer.known:
+                console.print(
+                    f"User {answer.asked} was not in the train split: scores are those of an unknown user."
+                )
+
+
+@main.command()
+@click.argument("movie")
+@_k
+@_json
+@_configured
+def similar(movie: str, k: int, as_json: bool, file: str | None, overrides: tuple[str, ...]) -> None:
+    """Show the movies nearest to MOVIE (an id, a title or a part of one) in the embedding.
+
+    \b
+    Examples:
+      marquee similar 50
+      marquee similar "Toy Story" -k 5
+    """
+    from pipeline.config import load_config
+    from pipeline.console import captured
+
+    served = _served(load_config(file, overrides))
+    found = served.find(movie)
+    with captured(None) as console:
+        answers = served.similar([found.id], k)
+        if as_json:
+            console.file.write(_as_json("movie_id", answers))
+            return
+        _print_answers(console, answers, [f"Similar to {found}"], "cosine")
+        if not answers[0].known:
+            console.print(
+                f"Movie {found.id} was not in the train split: its vector is that of an unknown movie."
+            )
+
+
+@main.command("config")
+@_configured
+def show_config(file: str | None, overrides: tuple[str, ...]) -> None:
+    """Show every key, its value and what it means.
+
+    \b
+    Examples:
+      marquee config
+      marquee config --set model.name=mlp
+    """
+    from pipeline.config import describe, load_config
+
+    for key, value, description in describe(load_config(file, overrides)):
+        click.echo(f"{click.style(key, bold=True)} = {value}")
+        click.echo(f"    {description}")
+
+
+def _served(config: PipelineConfig) -> Any:
+    from pipeline.served import ServedModel
+
+    return ServedModel(config.serving_model_dir)
+
+
+def _print_answers(console: Console, answers: Sequence[Answer], titles: Sequence[str], score: str) -> None:
+    from pipeline.console import table
+
+    columns = [("", "right"), ("movie", ""), ("title", ""), ("genres", ""), (score, "right")]
+    for answer, title in zip(answers, titles, strict=True):
+        if title is not titles[0]:
+            console.print()
+        rows = [
+            [str(rank), movie.id, str(movie), ", ".join(movie.genres), f"{value:.3f}"]
+            for rank, (movie, value) in enumerate(answer.movies, start=1)
+        ]
+        console.print(table(title, columns, rows))
+
+
+def _as_json(key: str, answers: Sequence[Answer]) -> str:
+    content = [
+        {
+            key: answer.asked,
+            "known": answer.known,
+            "movies": [
+                {"movie_id": movie.id, "title": movie.title, "genres": movie.genres, "score": score}
+                for movie, score in answer.movies
+            ],
+        }
+        for answer in answers
+    ]
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _flags(file: str | None, overrides: Sequence[str]) -> str:
+    """The options that lead to the same pipeline again."""
+    kept = [
+        item
+        for item in overrides
+        if item.split(".")[0].split("=")[0] in ("name", "root") or item.startswith("data.path=")
+    ]
+    parts = [*(["--config", file] if file else []), *(part for item in kept for part in ("--set", item))]
+    return "".join(f" {shlex.quote(part)}" for part in parts)
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,178 @@
+"""What a person sees: a line a component, tables, errors; everything else goes to the log."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from components.features import GENRES_KEY, MOVIE_KEY, USER_KEY
+from pipeline.runs import Node
+
+_STYLES = {"done": "green", "cached": "cyan", "failed": "red", "running": "yellow"}
+
+
+@contextmanager
+def captured(log: Path | None, verbose: bool = False) -> Iterator[Console]:
+    """Sends what this process writes to stdout and stderr to a log, and yields a console on the real stdout.
+
+    Python's warnings and logging, and also what compiled libraries write, end up in the log (nowhere
+    if it is None). With `verbose` the terminal gets them too.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1" if log else "3")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    if log:
+        log.parent.mkdir(parents=True, exist_ok=True)
+    sink = open(log or os.devnull, "a", encoding="utf-8")  # noqa: SIM115
+    terminal = os.fdopen(saved[0], "w", encoding="utf-8", errors="replace", closefd=False)
+    handlers: list[logging.Handler] = [logging.StreamHandler(sink)]
+    if verbose:
+        handlers.append(logging.StreamHandler(os.fdopen(saved[1], "w", closefd=False)))
+    else:
+        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    root = logging.getLogger()
+    previous = root.handlers[:], root.level
+    root.handlers, root.level = handlers, logging.INFO
+    for handler in handlers:
+        handler.setFormatter(formatter)
+    logging.captureWarnings(True)
+    logging.getLogger("apache_beam.typehints").setLevel(logging.WARNING)  # thousands of lines at import
+    try:
+        yield Console(file=terminal, highlight=False, width=_width(terminal))
+    finally:
+        logging.captureWarnings(False)
+        root.handlers, root.level = previous
+        sys.stdout.flush()
+        sys.stderr.flush()
+        terminal.flush()
+        os.dup2(saved[0], 1)
+        os.dup2(saved[1], 2)
+        sink.close()
+        for descriptor in saved:
+            os.close(descriptor)
+
+
+def component_line(name: str, state: str, seconds: float, figure: str) -> Text:
+    """`name  state  seconds  the figure that matters`."""
+    return Text.assemble(
+        f"  {name:<22}",
+        (f"{state:<8}", _STYLES.get(state, "")),
+        f"{seconds:>6.1f} s   ",
+        (figure, "dim" if state == "cached" else ""),
+    )
+
+
+def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> Table:
+    """A table; columns are (header, "left" or "right")."""
+    result = Table(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for header, justify in columns:
+        result.add_column(header, justify="right" if justify == "right" else "left", header_style="dim")
+    for row in rows:
+        result.add_row(*map(Text, row))
+    return result
+
+
+def figure(node: Node) -> str:
+    """The figure that matters of a component that has run."""
+    write = _FIGURES.get(node.id)
+    return write(node) if write else ""
+
+
+def _examples(node: Node) -> str:
+    of = _properties(node, "examples")
+    text = f"{of['num_rows']:,} ratings ({of['num_train']:,} train, {of['num_eval']:,} eval, {of['num_test']:,} test)"
+    text += f", {of['num_users']:,} users, {of['num_movies']:,} movies"
+    for name, what in (
+        ("num_rejected", "malformed set aside"),
+        ("num_duplicates", "duplicates dropped"),
+        ("num_ratings_without_movie", "of movies not in the movies table"),
+    ):
+        if of.get(name):
+            text += f", {of[name]:,} {what}"
+    return text
+
+
+def _anomalies(node: Node) -> str:
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+    artifact = node.output("anomalies")
+    found = []
+    for path in sorted(Path(artifact.uri).glob("Split-*/SchemaDiff.pb")) if artifact else []:
+        anomalies = anomalies_pb2.Anomalies.FromString(path.read_bytes())
+        found += [
+            f"{path.parent.name.removeprefix('Split-')}: {feature} {info.short_description}"
+            for feature, info in anomalies.anomaly_info.items()
+        ]
+    return f"{len(found)} anomalies: " + "; ".join(found) if found else "no anomalies"
+
+
+def _vocabularies(node: Node) -> str:
+    artifact = node.output("transform_graph")
+    sizes = []
+    for key, what in ((USER_KEY, "users"), (MOVIE_KEY, "movies"), (GENRES_KEY, "genres")):
+        with open(Path(artifact.uri if artifact else "") / "transform_fn" / "assets" / key, "rb") as lines:
+            sizes.append(f"{sum(1 for _ in lines):,} {what}")
+    return "vocabularies of " + ", ".join(sizes)
+
+
+def _training(node: Node) -> str:
+    of = _properties(node, "model")
+    return (
+        f"{of['model_name']}: validation AUC {of['val_auc']:.4f}, log-loss {of['val_loss']:.4f}"
+        f" at epoch {of['best_epoch']} of {of['epochs']}"
+    )
+
+
+def _baseline(node: Node) -> str:
+    artifact = node.output("model")
+    return (
+        f"baseline is model {artifact.id}"
+        if artifact
+        else "no earlier blessed model: only the absolute bars hold"
+    )
+
+
+def _verdict(node: Node) -> str:
+    of, blessing = _properties(node, "evaluation"), _properties(node, "blessing")
+    verdict = "blessed" if blessing.get("blessed") == 1 else "not blessed"
+    return f"test AUC {of['auc']:.4f}, log-loss {of['log_loss']:.4f}: {verdict}"
+
+
+def _push(node: Node) -> str:
+    of = _properties(node, "pushed_model")
+    return f"version {of['pushed_version']}" if of.get("pushed") == 1 else "nothing pushed"
+
+
+def _properties(node: Node, key: str) -> dict[str, Any]:
+    artifact = node.output(key)
+    return artifact.properties if artifact else {}
+
+
+_FIGURES: dict[str, Callable[[Node], str]] = {
+    "RatingsExampleGen": _examples,
+    "ExampleValidator": _anomalies,
+    "Transform": _vocabularies,
+    "MovieTrainer": _training,
+    "latest_blessed_model": _baseline,
+    "Evaluator": _verdict,
+    "Pusher": _push,
+}
+
+
+def _width(terminal: TextIO) -> int | None:
+    # A pipe or a file gets lines wide enough not to be cut.
+    return None if terminal.isatty() else 140

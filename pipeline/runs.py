@@ -1,0 +1,153 @@
+"""What ML Metadata and the serving folder say about past runs; needs no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+_STATES = {
+    mlmd.Execution.COMPLETE: "done",
+    mlmd.Execution.CACHED: "cached",
+    mlmd.Execution.FAILED: "failed",
+    mlmd.Execution.CANCELED: "canceled",
+    mlmd.Execution.RUNNING: "running",
+}
+
+
+# A Resolver's outputs are internal ones.
+_OUTPUTS = (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An output of a component: its folder, and its properties and custom properties together."""
+
+    id: int
+    type: str
+    uri: str
+    properties: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One component in one run. `outputs` has the artifacts by output key; a `resolver` runs each time."""
+
+    id: str
+    state: str
+    resolver: bool
+    outputs: dict[str, list[Artifact]]
+
+    def output(self, key: str) -> Artifact | None:
+        """The only artifact of an output, None if there is none."""
+        artifacts = self.outputs.get(key)
+        return artifacts[0] if artifacts else None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the pipeline; `nodes` in the order in which they ran."""
+
+    id: str
+    started: datetime
+    nodes: dict[str, Node] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """`done`, `cached` (every component), `failed`, or `running` (or killed while it ran)."""
+        states = {node.state for node in self.nodes.values() if not node.resolver}
+        for state in ("failed", "canceled", "running"):
+            if state in states:
+                return state
+        return "done" if "done" in states else "cached"
+
+    def summary(self) -> dict[str, Any]:
+        """Figures of the run by name; those that it did not reach are missing."""
+        found: dict[str, Any] = {"run": self.id, "started": self.started.isoformat(), "state": self.state}
+        for node_id, key, names in (
+            ("RatingsExampleGen", "examples", ("num_rows", "num_users", "num_movies", "num_rejected")),
+            (
+                "MovieTrainer",
+                "model",
+                ("model_name", "parameters", "best_epoch", "val_auc", "val_loss", "cpu_seconds"),
+            ),
+            (
+                "Evaluator",
+                "evaluation",
+                ("auc", "log_loss", "accuracy", "calibration", "baseline_auc", "failures"),
+            ),
+        ):
+            artifact = self._output(node_id, key)
+            if artifact:
+                found |= {name: artifact.properties[name] for name in names if name in artifact.properties}
+        blessing = self._output("Evaluator", "blessing")
+        if blessing:
+            found["blessed"] = blessing.properties.get("blessed") == 1
+        pushed = self._output("Pusher", "pushed_model")
+        if pushed and pushed.properties.get("pushed") == 1:
+            found["version"] = pushed.properties["pushed_version"]
+        return found
+
+    def _output(self, node_id: str, key: str) -> Artifact | None:
+        node = self.nodes.get(node_id)
+        return node.output(key) if node else None
+
+
+def read_runs(metadata_path: Path, last: int | None = None) -> list[Run]:
+    """Runs recorded in the SQLite file, oldest first; none if the file is not there."""
+    if not metadata_path.is_file():
+        return []
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = str(metadata_path)
+    store = MetadataStore(config)
+    contexts = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda context: context.id)
+    return [_run(store, context) for context in contexts[-last if last else 0 :]]
+
+
+def pushed_versions(serving_model_dir: Path) -> list[Path]:
+    """Folders of the pushed versions, oldest first; TensorFlow Serving serves the last."""
+    if not serving_model_dir.is_dir():
+        return []
+    versions = [path for path in serving_model_dir.iterdir() if path.name.isdigit()]
+    return sorted(versions, key=lambda path: int(path.name))
+
+
+def _run(store: MetadataStore, context: mlmd.Context) -> Run:
+    executions = sorted(store.get_executions_by_context(context.id), key=lambda execution: execution.id)
+    events = store.get_events_by_execution_ids([execution.id for execution in executions])
+    outputs = [event for event in events if event.type in _OUTPUTS]
+    artifacts = {
+        artifact.id: artifact
+        for artifact in store.get_artifacts_by_id([event.artifact_id for event in outputs])
+    }
+    nodes = {}
+    for execution in executions:
+        contexts = store.get_contexts_by_execution(execution.id)
+        name = next((c.name for c in contexts if c.type == "node"), str(execution.id))
+        pipeline = next((c.name for c in contexts if c.type == "pipeline"), "")
+        by_key: dict[str, list[Artifact]] = {}
+        for event in outputs:
+            if event.execution_id == execution.id:
+                key = next((step.key for step in event.path.steps if step.key), "")
+                by_key.setdefault(key, []).append(_artifact(artifacts[event.artifact_id]))
+        node_id = name.removeprefix(f"{pipeline}.")
+        nodes[node_id] = Node(
+            node_id,
+            _STATES.get(execution.last_known_state, "unknown"),
+            execution.type.endswith(".Resolver"),
+            by_key,
+        )
+    started = datetime.fromtimestamp(context.create_time_since_epoch / 1000, UTC).astimezone()
+    return Run(context.name, started, nodes)
+
+
+def _artifact(artifact: mlmd.Artifact) -> Artifact:
+    properties = {}
+    for name, value in [*artifact.properties.items(), *artifact.custom_properties.items()]:
+        kind = value.WhichOneof("value")
+        properties[name] = getattr(value, kind) if kind else None
+    return Artifact(artifact.id, artifact.type, artifact.uri, properties)
