@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 
 from components.errors import DataError
 
@@ -33,7 +32,7 @@ def movielens_100k() -> str:
             expected="recbole==1.2.1",
             fix=_FIX,
         ) from None
-    folder = os.fspath(package.locate_file("recbole/dataset_example/ml-100k"))
+    folder = str(package.locate_file("recbole/dataset_example/ml-100k"))
     for name, expected in _ML_100K.items():
         path = f"{folder}/{name}"
         try:

@@ -28,7 +28,7 @@ class RatingsExampleGenSpec(component_spec.ComponentSpec):
         **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
         executor.SETTINGS_KEY: component_spec.ExecutionParameter(type=str),
     }
-    INPUTS: ClassVar = {}
+    INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {}
     OUTPUTS: ClassVar = {
         standard_component_specs.EXAMPLES_KEY: component_spec.ChannelParameter(
             type=standard_artifacts.Examples

@@ -1,15 +1,17 @@
 """Executor of the ratings ExampleGen: plain Beam over ranges of the input, vectorised within each.
 
-    ranges -> read, validate -> by bucket of the user -> deduplicate, split, join genres, encode, write a shard
+    ranges -> read, validate -> bucket by user -> deduplicate, split, join genres, encode, write a shard
 
-The number of ranges and buckets depends on the size of the input alone, and rows are put back in the order of the
-input before anything depends on it, so the same input gives the same bytes on any number of workers.
+The number of ranges and buckets depends on the size of the input alone, and rows are put back in the order of
+the input before anything depends on it, so the same input gives the same bytes on any number of workers.
 """
 
-# ruff: noqa: PTH (paths may be URIs, which pathlib would mangle)
+# Paths may be URIs, which pathlib would mangle.
+# ruff: noqa: PTH118, PTH119, PTH120
 
 from __future__ import annotations
 
+import functools
 import glob
 import json
 import os
@@ -47,18 +49,20 @@ _BUCKET_BYTES = 64 << 20  # one shard a split for each; what a worker holds at a
 _ENCODE_ROWS = 1 << 15
 _SHOWN = 5  # how many of many problems a message lists
 _WORK = ".work"
+_EXAMPLE_TAG = b"\x0a"  # tf.train.Example.features, length-delimited
+_SUMMED = ("rows_read", "num_duplicates", "num_users", "num_ratings_without_movie")
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Writes the artifacts `examples` and `movies`.
 
     `examples`: TFRecords of tf.Examples, one folder a split, and rejects.csv (file, line, reason, text) where
-    malformed rows were allowed and met. Its integer custom properties are num_rows, num_train, num_eval, num_test,
-    num_users, num_movies (rated ones), num_rejected (rows of either table), num_duplicates and
+    malformed rows were allowed and met. Its integer custom properties are num_rows, num_train, num_eval,
+    num_test, num_users, num_movies (rated ones), num_rejected (rows of either table), num_duplicates and
     num_ratings_without_movie.
 
-    `movies`: movies.parquet, sorted by movie_id, with the columns of `formats.MOVIES_SCHEMA`; every movie of the
-    movies table, and every rated movie that it lacks with an empty title and no genres.
+    `movies`: movies.parquet, sorted by movie_id, with the columns of `formats.MOVIES_SCHEMA`; every movie of
+    the movies table, and every rated movie that it lacks with an empty title and no genres.
     """
 
     def Do(
@@ -79,8 +83,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         movies = artifact_utils.get_single_instance(output_dict[MOVIES_KEY])
         files = _input_files(exec_properties)
 
-        catalogue, rejects = formats.MOVIES_SCHEMA.empty_table(), []
-        for path in files.get(formats.MOVIES, ()):
+        catalogue = formats.MOVIES_SCHEMA.empty_table()
+        rejects: list[formats.Reject] = []
+        if formats.MOVIES in files:
+            path = formats.sole_file(files[formats.MOVIES])
             catalogue, rejects = formats.read_movies(path, settings.layout, settings)
             _check_rejects(rejects, len(rejects), catalogue.num_rows + len(rejects), "movies", settings)
         catalogue_path = os.path.join(movies.uri, MOVIES_FILE)
@@ -119,7 +125,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         if not all(counts):
             raise DataError(
                 "A split would be empty: there are too few ratings for it.",
-                found=f"{sum(counts):,} ratings of {summary['num_users']:,} users, by {settings.split.method} into "
+                found=f"{sum(counts):,} ratings of {summary['num_users']:,} users,"
+                + f" by {settings.split.method} into "
                 + ", ".join(f"{n:,} {split}" for split, n in zip(SPLITS, counts, strict=True)),
                 expected="at least one rating in each of " + ", ".join(SPLITS),
                 fix="bring more ratings, or change data.split",
@@ -272,7 +279,9 @@ class _Write(beam.DoFn):
         self._genres = pa.concat_arrays([genres, pa.array([[]], genres.type)])
         self._encoder = example_coder.RecordBatchToExamplesEncoder()
 
-    def process(self, element: tuple[int, pa.Table, dict[str, Any]], cuts: tuple[int, int] | None) -> None:
+    def process(
+        self, element: tuple[int, pa.Table, dict[str, Any]], cuts: tuple[int, int] | None
+    ) -> Iterator[int]:
         bucket, table, report = element
         users, movies = table[USER_KEY].chunk(0), table[MOVIE_KEY].chunk(0)
         user_codes, movie_codes = users.indices.to_numpy(), movies.indices.to_numpy()
@@ -280,9 +289,13 @@ class _Write(beam.DoFn):
         split = _assign(self._split, user_codes, users.dictionary, timestamps, cuts)
 
         known = pc.index_in(movies.dictionary, value_set=self._movie_ids).fill_null(len(self._movie_ids))
-        genres = self._genres.take(known)
-        user_names, movie_names = users.dictionary.cast(pa.binary()), movies.dictionary.cast(pa.binary())
-        rated = np.bincount(movie_codes, minlength=len(movies.dictionary))
+        rating_values, rating_codes = np.unique(ratings, return_inverse=True)
+        columns = [
+            (self._encode(USER_KEY, users.dictionary.cast(pa.binary())), user_codes),
+            (self._encode(MOVIE_KEY, movies.dictionary.cast(pa.binary())), movie_codes),
+            (self._encode(GENRES_KEY, self._genres.take(known)), movie_codes),
+            (self._encode(RATING_KEY, pa.array(rating_values)), rating_codes),
+        ]
         # The log is ordered by user or time; a fixed shuffle spares training a buffer as large as a split.
         order = np.random.default_rng(bucket).permutation(table.num_rows)
         for index, uri in enumerate(self._split_uris):
@@ -293,20 +306,12 @@ class _Write(beam.DoFn):
             with tf.io.TFRecordWriter(aside, options) as writer:
                 for start in range(0, len(rows), _ENCODE_ROWS):
                     at = rows[start : start + _ENCODE_ROWS]
-                    offsets = pa.array(np.arange(len(at) + 1, dtype=np.int32))
-                    batch = pa.RecordBatch.from_arrays(
-                        [
-                            pa.ListArray.from_arrays(offsets, user_names.take(pa.array(user_codes[at]))),
-                            pa.ListArray.from_arrays(offsets, movie_names.take(pa.array(movie_codes[at]))),
-                            pa.ListArray.from_arrays(offsets, pa.array(ratings[at])),
-                            pa.ListArray.from_arrays(offsets, pa.array(timestamps[at])),
-                            genres.take(pa.array(movie_codes[at])),
-                        ],
-                        [USER_KEY, MOVIE_KEY, RATING_KEY, TIMESTAMP_KEY, GENRES_KEY],
-                    )
-                    for example in self._encoder.encode(batch):
-                        writer.write(example)
+                    parts = [parts[codes[at]].tolist() for parts, codes in columns]
+                    parts.append(self._encode(TIMESTAMP_KEY, pa.array(timestamps[at])).tolist())
+                    for features in map(b"".join, zip(*parts, strict=True)):
+                        writer.write(_EXAMPLE_TAG + _varint(len(features)) + features)
             fileio.rename(aside, os.path.join(uri, name), overwrite=True)
+        rated = np.bincount(movie_codes, minlength=len(movies.dictionary))
         report |= {
             "num_by_split": np.bincount(split, minlength=len(SPLITS)).tolist(),
             "num_users": int(np.count_nonzero(np.bincount(user_codes))),
@@ -314,6 +319,33 @@ class _Write(beam.DoFn):
             "movies": movies.dictionary.filter(pa.array(rated > 0)).to_pylist(),
         }
         _write_json(report, self._work, f"bucket-{bucket:05d}.json")
+        yield bucket
+
+    def _encode(self, key: str, values: pa.Array) -> np.ndarray:
+        """Serialized tf.train.Features of one feature for each value, as object[n].
+
+        Protocol buffers merge when their bytes are joined, so a row is a join of these. That is the order of its
+        features too; the encoder alone gives a map's entries in an order that differs from one process to the next.
+        """
+        if not pa.types.is_list(values.type):
+            values = pa.ListArray.from_arrays(pa.array(np.arange(len(values) + 1, dtype=np.int32)), values)
+        examples = self._encoder.encode(pa.RecordBatch.from_arrays([values], [key]))
+        parts = np.empty(len(examples), object)
+        for i, example in enumerate(examples):
+            parts[i] = example[
+                2 if example[1] < 128 else 3 :
+            ]  # without the tag and length of Example.features
+        return parts
+
+
+@functools.cache
+def _varint(value: int) -> bytes:
+    """A length as protocol buffers write it."""
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
 
 
 def _assign(
@@ -404,9 +436,7 @@ def _write_parquet(table: pa.Table, path: str) -> None:
 
 def _summarise(work: str) -> dict[str, Any]:
     """Sums the reports of all buckets and ranges."""
-    summary: dict[str, Any] = dict.fromkeys(
-        ("rows_read", "num_duplicates", "num_users", "num_ratings_without_movie", "num_rejects"), 0
-    )
+    summary: dict[str, Any] = dict.fromkeys((*_SUMMED, "num_rejects"), 0)
     summary |= {"num_by_split": [0] * len(SPLITS), "movies": set(), "duplicates": [], "rejects": []}
     for path in sorted(fileio.glob(os.path.join(glob.escape(work), "*.json"))):
         with fileio.open(path) as file:
@@ -415,7 +445,7 @@ def _summarise(work: str) -> dict[str, Any]:
             summary["num_rejects"] += report["count"]
             summary["rejects"] += [formats.Reject(*row) for row in report["rejects"]]
             continue
-        for key in ("rows_read", "num_duplicates", "num_users", "num_ratings_without_movie"):
+        for key in _SUMMED:
             summary[key] += report[key]
         summary["num_by_split"] = [
             a + b for a, b in zip(summary["num_by_split"], report["num_by_split"], strict=True)
@@ -438,8 +468,8 @@ def _check_rejects(
             f" {settings.max_malformed_rate:g}.",
             where=f"{rejects[0].file}:{rejects[0].line}",
             found="".join(f"\n    {line}" for line in [*map(str, rejects[:_SHOWN]), *more]),
-            fix=f"correct the rows, or set data.max_malformed_rate to {rate:g} or more, which sets them aside in"
-            f" {REJECTS_FILE}"
+            fix=f"correct the rows, or set data.max_malformed_rate to {rate:g} or more, which sets them aside"
+            f" in {REJECTS_FILE}"
             if rate < 1
             else "correct the rows, or data.layout if this is not the file's layout",
         )

@@ -1,12 +1,13 @@
 """Readers of ratings and movies, one a layout.
 
 `detect` looks at names and headers only. `ratings_format` turns one file's header into a `TextFormat` or
-`ParquetFormat`; `plan` cuts the file into ranges that workers read on their own; `read_ratings` reads one range into
-Arrow columns. A row that cannot be used comes back as a `Reject`, never as an exception, so that the caller can count
-all of them before it decides.
+`ParquetFormat`; `plan` cuts the file into ranges that workers read on their own; `read_ratings` reads one of
+them into Arrow columns. A row that cannot be used comes back as a `Reject`, never as an exception, so that
+the caller can count all of them before it decides.
 """
 
-# ruff: noqa: PTH (paths may be URIs, which pathlib would mangle)
+# Paths may be URIs, which pathlib would mangle.
+# ruff: noqa: PTH100, PTH118, PTH119, PTH122
 
 from __future__ import annotations
 
@@ -110,7 +111,7 @@ class TextFormat:
         separator: One or more bytes.
         encoding: A superset of ASCII.
         quoting: Whether fields may stand in double quotes.
-        header: Whether the first line that is not blank holds the names.
+        data_start: Offset of the first row, past a byte order mark and the header.
     """
 
     fields: tuple[str, ...]
@@ -118,7 +119,7 @@ class TextFormat:
     separator: bytes
     encoding: str
     quoting: bool
-    header: bool
+    data_start: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,6 +189,21 @@ def match(base: str, pattern: str) -> list[str]:
     return glob_files(os.path.join(glob.escape(base), _SPAN_SPEC.sub("*", pattern)))
 
 
+def sole_file(paths: Sequence[str]) -> str:
+    """The one movies table.
+
+    Raises:
+        DataError: There are several.
+    """
+    if len(paths) > 1:
+        raise DataError(
+            "More than one file matches data.movies_file.",
+            found=", ".join(paths),
+            expected="one movies table",
+        )
+    return paths[0]
+
+
 def glob_files(pattern: str) -> list[str]:
     """Files that match a glob, sorted, without folders."""
     files = _files(pattern)
@@ -240,6 +256,8 @@ def detect(path: str, settings: IngestSettings) -> Source:
                     found=_listing(base),
                     expected=f"for the layout {layout}: {_NEEDS[layout]}",
                 )
+            if read_format is movies_format and not _SPAN_SPEC.search(pattern):
+                sole_file(matches)
             for file in matches:
                 read_format(file, layout, settings)
     return source
@@ -290,7 +308,7 @@ def _detect_layout(base: str, ratings: str | None, settings: IngestSettings) -> 
                 expected=_NEEDS[settings.layout],
                 fix="correct data.path or data.layout, or name the file in data.ratings_file",
             )
-        options = [(settings.layout, n) for n in found]
+        options: list[tuple[str, str]] = [(settings.layout, n) for n in found]
     else:
         if candidates["csv"]:
             layout = _layout_of_file(os.path.join(base, candidates["csv"][0]), settings)
@@ -375,15 +393,12 @@ def ratings_format(path: str, layout: str, settings: IngestSettings) -> TextForm
     if layout == "ml-csv":
         wanted = {ours: [name] for ours, name in _ML_CSV.items()}
     else:
-        wanted = {ours: [getattr(settings.columns, ours)] for ours in RatingColumns.model_fields}
+        chosen, default = settings.columns, RatingColumns()
+        wanted = {ours: [getattr(chosen, ours)] for ours in RatingColumns.model_fields}
         if layout == "recbole":
-            default = RatingColumns()
-            wanted = {
-                ours: [
-                    theirs if getattr(settings.columns, ours) == getattr(default, ours) else wanted[ours][0]
-                ]  # type: ignore[index]
-                for ours, theirs in _RECBOLE.items()
-            }
+            for ours, theirs in _RECBOLE.items():
+                if getattr(chosen, ours) == getattr(default, ours):
+                    wanted[ours] = [theirs]
     return _read_format(path, layout, settings, wanted, "data.columns")
 
 
@@ -413,7 +428,8 @@ def _read_format(
     head, is_whole = _head(path)
     is_ratings = RATING_KEY in wanted
     encoding = settings.encoding or ("ISO-8859-1" if layout in ("ml-100k", "ml-dat") else "UTF-8")
-    lines = [line for line in head.splitlines() if line.strip()]
+    start = len(_BOM) if head.startswith(_BOM) else 0
+    lines = [line for line in head[start:].splitlines() if line.strip()]
     first = lines[0].decode(encoding, "replace")
 
     if layout in ("ml-100k", "ml-dat"):
@@ -437,7 +453,7 @@ def _read_format(
                 expected=f"{len(fields)} fields separated by {separator!r} ({layout})",
                 fix="set data.layout to what the file is" if other else None,
             )
-        return TextFormat(fields, {f: f for f in fields}, separator.encode(), encoding, False, False)
+        return TextFormat(fields, {f: f for f in fields}, separator.encode(), encoding, False, start)
 
     if layout == "ml-csv":
         separator = ","
@@ -468,11 +484,13 @@ def _read_format(
             found=repr(first[:80]),
             expected="rows below the header",
         )
+    start = head.index(lines[0], start)
+    start = head.find(b"\n", start) + 1 or len(head)
     ours = {name: key for key, name in chosen.items()}
     if layout == "recbole" and not is_ratings and "release_year" in names:
         ours["release_year"] = "release_year"
     fields = tuple(ours.get(name, f"_{i}") for i, name in enumerate(names))
-    return TextFormat(fields, chosen, separator.encode(), encoding, quoting, True)
+    return TextFormat(fields, chosen, separator.encode(), encoding, quoting, start)
 
 
 def _parquet_format(path: str, wanted: Mapping[str, Sequence[str] | None], setting: str) -> ParquetFormat:
@@ -485,6 +503,15 @@ def _parquet_format(path: str, wanted: Mapping[str, Sequence[str] | None], setti
         except pa.ArrowInvalid as error:
             raise DataError(f"The file is not Parquet, or it is cut short: {error}.", where=path) from error
         chosen = _choose_columns(path, parquet.schema_arrow.names, wanted, setting)
+        for ours, name in chosen.items():
+            kind = parquet.schema_arrow.field(name).type
+            if pa.types.is_nested(kind) and not (ours == GENRES_KEY and pa.types.is_list(kind)):
+                raise DataError(
+                    f"The column {name!r} holds no single values.",
+                    where=path,
+                    found=str(kind),
+                    expected="text or a number",
+                )
         if not parquet.metadata.num_rows:
             raise DataError("The file has columns and no rows.", where=path)
     return ParquetFormat(chosen)
@@ -525,14 +552,13 @@ def _choose_columns(
 
 
 def _head(path: str) -> tuple[bytes, bool]:
-    """The first bytes without a byte order mark, and whether they are the whole file."""
+    """The first bytes, and whether they are the whole file."""
     with open_file(path) as file:
         head = file.read(_HEAD_BYTES)
     is_whole = len(head) < _HEAD_BYTES
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError("The file is UTF-16.", where=path, expected="UTF-8", fix="convert the file to UTF-8")
-    head = head.removeprefix(_BOM)
-    if not head.strip():
+    if not head.removeprefix(_BOM).strip():
         raise DataError("The file is empty.", where=path)
     if not is_whole and b"\n" not in head and b"\r" in head:
         raise DataError(
@@ -575,34 +601,28 @@ def plan(path: str, file_format: TextFormat | ParquetFormat, range_bytes: int) -
                 size += metadata.row_group(i).num_rows * 24  # a row of text takes about as much
             ends = [*starts[1:], metadata.num_row_groups]
         else:
-            size = file.seek(0, 2) or file.tell()
-            starts = list(range(0, max(size, 1), range_bytes))
+            file.seek(0, 2)
+            size, first = file.tell(), file_format.data_start
+            starts = list(range(first, max(size, first + 1), range_bytes))
             ends = [*starts[1:], size]
     return [FileRange(path, file_format, start, end) for start, end in zip(starts, ends, strict=True)]
 
 
 def _read_bytes(part: FileRange) -> tuple[bytes, int]:
     """The lines that begin within the range, and the offset of the first one."""
+    assert isinstance(part.format, TextFormat)
     with open_file(part.path) as file:
         offset = part.start
-        if offset:
+        if offset > part.format.data_start:
             file.seek(offset - 1)
             offset += len(file.readline()) - 1  # the line across the border belongs to the range before
-            if offset >= part.end:
-                return b"", offset
+        else:
+            file.seek(offset)
+        if offset >= part.end:
+            return b"", offset
         data = file.read(part.end - offset)
-        if data and not data.endswith(b"\n"):
+        if not data.endswith(b"\n"):
             data += file.readline()
-    if part.start == 0:
-        if data.startswith(_BOM):
-            data, offset = data[len(_BOM) :], len(_BOM)
-        if part.format.header:  # type: ignore[union-attr]
-            while data:
-                line, _, rest = data.partition(b"\n")
-                offset += len(data) - len(rest)
-                data = rest
-                if line.strip():
-                    break
     return data, offset
 
 
@@ -623,21 +643,18 @@ def read_ratings(part: FileRange) -> tuple[pa.Table, list[Reject]]:
     """Reads one range of a ratings file.
 
     Returns:
-        A table of RATINGS_SCHEMA (ids as dictionary<int32, string>, rating float32, timestamp int64) in the order
-        of the file, and the rows that could not be used.
+        A table of RATINGS_SCHEMA (ids as dictionary<int32, string>, rating float32, timestamp int64) in the
+        order of the file, and the rows that could not be used.
     """
     if isinstance(part.format, ParquetFormat):
-        return _read_parquet_ratings(part)
+        return _check_ratings(part, *_read_parquet(part), None, [])
     data, offset = _read_bytes(part)
     if not data.strip():
         return RATINGS_SCHEMA.empty_table(), []
     table = _parse_fast(data, part.format)
     if table is not None:
         return table, []
-    rows, lines, rejects = _parse_text(
-        data, part.path, part.format, offset, tuple(RatingColumns.model_fields)
-    )
-    return _check_ratings(rows, part, lines, rejects)
+    return _check_ratings(part, *_parse_text(data, part.path, part.format, offset, RATINGS_SCHEMA.names))
 
 
 def _parse(data: bytes, fmt: TextFormat, types: Mapping[str, pa.DataType], invalid: Any = None) -> pa.Table:
@@ -664,7 +681,7 @@ def _parse(data: bytes, fmt: TextFormat, types: Mapping[str, pa.DataType], inval
 def _parse_fast(data: bytes, fmt: TextFormat) -> pa.Table | None:
     """Reads straight into the types, or says None when anything at all is unusual."""
     try:
-        if not data.isascii() and fmt.encoding.lower() not in ("utf-8", "utf8"):
+        if not data.isascii():
             data = data.decode(fmt.encoding).encode()
         table = _parse(data, fmt, {f.name: f.type for f in RATINGS_SCHEMA})
     except (pa.ArrowInvalid, UnicodeDecodeError):
@@ -686,22 +703,22 @@ def _parse_fast(data: bytes, fmt: TextFormat) -> pa.Table | None:
 
 def _parse_text(
     data: bytes, path: str, fmt: TextFormat, offset: int, keys: Iterable[str]
-) -> tuple[pa.Table, np.ndarray, list[Reject]]:
+) -> tuple[pa.Table, list[int], list[str], list[Reject]]:
     """Reads every field as text, keeping track of lines.
 
     Returns:
-        A table of string columns `keys`, the line number of each of its rows (int64), and the lines that are not
-        a row at all: not decodable, an open quote, or another number of fields.
+        A table of string columns `keys`, the line number and the text of each of its rows, and the lines that
+        are not a row at all: not decodable, an open quote, or another number of fields.
     """
     first = _line_number(path, offset)
     rejects: list[Reject] = []
     numbers: list[int] = []
-    texts: list[bytes] = []
-    at, last = offset, offset + len(data)
+    texts: list[str] = []
+    at = offset
     for i, line in enumerate(data.split(b"\n")):
         start, at = at, at + len(line) + 1
         line = line.rstrip(b"\r")
-        if not line.strip(b" ") or not line.strip():
+        if not line.strip():
             continue
         try:
             text = line.decode(fmt.encoding)
@@ -712,46 +729,44 @@ def _parse_text(
             )
             rejects.append(Reject(path, first + i, reason, line.decode("latin-1")))
             continue
-        if fmt.quoting and line.count(b'"') % 2:
+        if fmt.quoting and line.count(b'"') % 2 and (line.startswith(b'"') or fmt.separator + b'"' in line):
             rejects.append(Reject(path, first + i, "a quote is not closed on its line", text))
             continue
         numbers.append(first + i)
         # A carriage return within a line would start a row of its own.
-        texts.append(text.replace("\r", " ").encode())
-    lines = np.array(numbers, np.int64)
+        texts.append(text.replace("\r", " "))
     if not texts:
-        return pa.table({key: pa.array([], pa.string()) for key in keys}), lines, rejects
+        return pa.table({key: pa.array([], pa.string()) for key in keys}), [], [], rejects
     invalid: dict[int, int] = {}
 
     def skip(row: Any) -> str:
         invalid[row.number - 1] = row.actual_columns
         return "skip"
 
-    table = _parse(b"\n".join(texts), fmt, {key: pa.string() for key in keys}, skip)
-    cut = not data.endswith(b"\n")
+    table = _parse("\n".join(texts).encode(), fmt, {key: pa.string() for key in keys}, skip)
+    cut = not data.endswith(b"\n")  # only the last line of a file can lack a line break
     for i, count in invalid.items():
         reason = f"{count} field(s), expected {len(fmt.fields)} separated by {fmt.separator.decode()!r}"
-        if cut and i == len(texts) - 1 and last == at - 1 and count < len(fmt.fields):
+        if cut and i == len(texts) - 1 and count < len(fmt.fields):
             reason += "; the last line is cut short"
-        rejects.append(Reject(path, numbers[i], reason, texts[i].decode()))
-    lines = np.delete(lines, list(invalid))
-    return table, lines, rejects
+        rejects.append(Reject(path, numbers[i], reason, texts[i]))
+    valid = [i for i in range(len(texts)) if i not in invalid]
+    return table, [numbers[i] for i in valid], [texts[i] for i in valid], rejects
 
 
-def _read_parquet_ratings(part: FileRange) -> tuple[pa.Table, list[Reject]]:
+def _read_parquet(part: FileRange) -> tuple[pa.Table, range]:
+    """The columns as they are under our names, and the number of each row in the file."""
     names = part.format.names
     with open_file(part.path) as file:
         parquet = pq.ParquetFile(file)
         first = 1 + sum(parquet.metadata.row_group(i).num_rows for i in range(part.start))
-        rows = parquet.read_row_groups(
-            range(part.start, part.end), columns=list(names.values()), use_threads=False
-        )
-    rows = rows.select(list(names.values())).rename_columns(list(names))
-    return _check_ratings(rows, part, np.arange(first, first + rows.num_rows), [])
+        groups = range(part.start, part.end)
+        rows = parquet.read_row_groups(groups, columns=list(names.values()), use_threads=False)
+    return rows.select(list(names.values())).rename_columns(list(names)), range(first, first + rows.num_rows)
 
 
 def _check_ratings(
-    rows: pa.Table, part: FileRange, lines: np.ndarray, rejects: list[Reject]
+    part: FileRange, rows: pa.Table, lines: Sequence[int], texts: list[str] | None, rejects: list[Reject]
 ) -> tuple[pa.Table, list[Reject]]:
     """Converts columns of any type to RATINGS_SCHEMA; rows that do not convert become rejects."""
     columns = [rows[key].combine_chunks() for key in RATINGS_SCHEMA.names]
@@ -770,8 +785,8 @@ def _check_ratings(
                 reasons.append(
                     f"{name} is missing" if missing else f"{name} is {str(found)!r}, expected {what}"
                 )
-        text = ",".join(str(column[i].as_py()) for column in columns)
-        rejects.append(Reject(part.path, int(lines[i]), "; ".join(reasons), text))
+        text = texts[i] if texts is not None else ",".join(str(column[i].as_py()) for column in columns)
+        rejects.append(Reject(part.path, lines[i], "; ".join(reasons), text))
     table = pa.table(
         [
             converted[0].dictionary_encode(),
@@ -830,13 +845,13 @@ def _seconds(column: pa.Array) -> pa.Array:
     """int64[n] seconds; null where the value is not a whole number (or a moment on a whole second)."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.timestamp("s"))
     if pa.types.is_timestamp(column.type):
         unit = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
         ticks = column.cast(pa.int64())
-        seconds = pc.floor(pc.divide(ticks, unit)) if unit == 1 else pc.divide(ticks, unit)
-        return pc.if_else(
-            pc.equal(pc.multiply(seconds, unit), ticks), seconds.cast(pa.int64()), pa.scalar(None, pa.int64())
-        )
+        seconds = pc.divide(ticks, unit)
+        return pc.if_else(pc.equal(pc.multiply(seconds, unit), ticks), seconds, pa.scalar(None, pa.int64()))
     if pa.types.is_integer(column.type):
         return column.cast(pa.int64(), safe=False)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
@@ -864,21 +879,15 @@ def _numbers_wide(column: pa.Array) -> pa.Array:
 def find_rows(parts: Iterable[FileRange], user: str, movie: str) -> Iterator[str]:
     """Where a (user, movie) pair stands, as file:line; reads all again, so only for an error's sake."""
     for part in parts:
+        lines: Sequence[int]
         if isinstance(part.format, ParquetFormat):
-            table, _ = read_ratings(part)
-            lines = np.arange(table.num_rows) + 1
-            with open_file(part.path) as file:
-                metadata = pq.ParquetFile(file).metadata
-                lines += sum(metadata.row_group(i).num_rows for i in range(part.start))
+            table, lines = _read_parquet(part)
         else:
             data, offset = _read_bytes(part)
-            keys = (USER_KEY, MOVIE_KEY)
-            table, lines, _ = _parse_text(data, part.path, part.format, offset, keys)
-        hits = pc.and_(
-            pc.equal(table[USER_KEY].cast(pa.string()), user),
-            pc.equal(table[MOVIE_KEY].cast(pa.string()), movie),
-        )
-        for i in np.flatnonzero(hits.to_numpy()).tolist():
+            table, lines, _, _ = _parse_text(data, part.path, part.format, offset, (USER_KEY, MOVIE_KEY))
+        users, movies = (_ids(table[key].combine_chunks()) for key in (USER_KEY, MOVIE_KEY))
+        hits = pc.and_(pc.equal(users, user), pc.equal(movies, movie)).fill_null(False)
+        for i in np.flatnonzero(hits.to_numpy(zero_copy_only=False)).tolist():
             yield f"{part.path}:{lines[i]}"
 
 
@@ -897,23 +906,21 @@ def read_movies(path: str, layout: str, settings: IngestSettings) -> tuple[pa.Ta
     """
     fmt = movies_format(path, layout, settings)
     rejects: list[Reject] = []
+    [part] = plan(path, fmt, 1 << 62)
+    lines: Sequence[int]
     if isinstance(fmt, ParquetFormat):
-        with open_file(path) as file:
-            rows = pq.read_table(file, columns=list(fmt.names.values()), use_threads=False)
-        rows = rows.select(list(fmt.names.values())).rename_columns(list(fmt.names))
-        lines = np.arange(1, rows.num_rows + 1)
+        rows, lines = _read_parquet(part)
     else:
-        [part] = plan(path, fmt, 1 << 62)
         data, offset = _read_bytes(part)
         keys = [name for name in fmt.fields if not name.startswith("_")]
-        rows, lines, rejects = _parse_text(data, path, fmt, offset, keys)
+        rows, lines, _, rejects = _parse_text(data, path, fmt, offset, keys)
 
     separator = settings.genres_separator or (" " if layout == "recbole" else "|")
     ids = _ids(rows[MOVIE_KEY].combine_chunks()).to_pylist()
     titles = _texts(rows, TITLE_KEY)
     if ML_100K_GENRES[1] in rows.column_names:
         flags = [rows[name].to_pylist() for name in ML_100K_GENRES]
-        all_genres = [
+        all_genres: list[list[str] | None] = [
             None
             if any(flag not in ("0", "1") for flag in row)
             else [n for n, f in zip(ML_100K_GENRES, row, strict=True) if f == "1"]
@@ -932,7 +939,7 @@ def read_movies(path: str, layout: str, settings: IngestSettings) -> tuple[pa.Ta
 
     kept: dict[str, tuple[str, list[str], int | None]] = {}
     seen: dict[str, int] = {}
-    for movie, title, genres, date, line in zip(ids, titles, all_genres, dates, lines.tolist(), strict=True):
+    for movie, title, genres, date, line in zip(ids, titles, all_genres, dates, lines, strict=True):
         reason = None
         if movie is None:
             reason = f"{fmt.names[MOVIE_KEY]} is missing"
@@ -944,7 +951,7 @@ def read_movies(path: str, layout: str, settings: IngestSettings) -> tuple[pa.Ta
             rejects.append(Reject(path, line, reason, f"{movie},{title}"))
             continue
         seen[movie] = line
-        clean = dict.fromkeys(g.strip() for g in genres if g is not None)  # in order, each once
+        clean = dict.fromkeys(g.strip() for g in genres or () if g is not None)  # in order, each once
         kept[movie] = (title, [g for g in clean if g not in _NO_GENRE], _year(title, date))
     columns = [list(kept), *(list(c) for c in zip(*kept.values(), strict=True))] if kept else [[], [], [], []]
     return pa.table(columns, schema=MOVIES_SCHEMA), sorted(rejects, key=lambda r: r.line)

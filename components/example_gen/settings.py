@@ -48,7 +48,7 @@ class SplitSettings(_Settings):
 
     method: Literal["user_time", "time", "leave_last_out", "user_hash"] = Field(
         "user_time",
-        description="By each user's last ratings, a global cut in time, each user's last two, or whole users.",
+        description="By each user's last ratings, a cut in time, each user's last two, or whole users.",
     )
     eval_fraction: float = Field(0.1, gt=0, lt=1, description="Share of the ratings for eval.")
     test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of the ratings for test.")
@@ -57,8 +57,8 @@ class SplitSettings(_Settings):
     def _leaves_train(self) -> SplitSettings:
         if self.eval_fraction + self.test_fraction >= 1:
             raise ValueError(
-                f"eval_fraction {self.eval_fraction} and test_fraction {self.test_fraction} leave nothing to train"
-                " on: their sum must be below 1"
+                f"eval_fraction {self.eval_fraction} and test_fraction {self.test_fraction} leave nothing for"
+                " train: their sum must be below 1"
             )
         return self
 

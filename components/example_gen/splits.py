@@ -1,7 +1,8 @@
 """Which split each rating goes to: pure functions of columns.
 
 All take columns of n ratings, already without duplicates and in the order of the input, and return int8[n]:
-0 train, 1 eval, 2 test (indices into features.SPLITS). That order matters only among a user's ratings of one second.
+0 train, 1 eval, 2 test (indices into features.SPLITS). That order matters only among a user's ratings of one
+second.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def user_time(
     """Each user's last ratings in time.
 
     Of a user's n ratings in the order of (timestamp, position) the last floor(n * test_fraction) are test and
-    the floor(n * eval_fraction) before those eval. A user with three ratings or more has at least one in test,
-    and every user has at least one in train.
+    the floor(n * eval_fraction) before those eval. A user with three ratings or more has at least one in
+    test, and every user has at least one in train.
 
     Args:
         users: int[n] codes.

@@ -1,0 +1,419 @@
+"""Readers: the same rows out of every layout, real data, and every way in which an input can be wrong."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from components.errors import DataError
+from components.example_gen import builtin, formats
+from components.example_gen.settings import IngestSettings
+
+DEFAULT = IngestSettings()
+
+
+def read_all(
+    source: formats.Source, config: IngestSettings = DEFAULT, range_bytes: int = 1 << 20
+) -> tuple[list[tuple[Any, ...]], list[formats.Reject]]:
+    rows: list[tuple[Any, ...]] = []
+    rejects: list[formats.Reject] = []
+    for path in formats.match(source.base, source.ratings):
+        for part in formats.plan(path, formats.ratings_format(path, source.layout, config), range_bytes):
+            table, bad = formats.read_ratings(part)
+            assert table.schema.equals(formats.RATINGS_SCHEMA)
+            rows += [tuple(row.values()) for row in table.to_pylist()]
+            rejects += bad
+    return rows, rejects
+
+
+def read_movies(source: formats.Source, config: IngestSettings = DEFAULT) -> list[tuple[Any, ...]]:
+    assert source.movies is not None
+    [path] = formats.match(source.base, source.movies)
+    table, rejects = formats.read_movies(path, source.layout, config)
+    assert table.schema.equals(formats.MOVIES_SCHEMA)
+    assert not rejects
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+# --- what is read ----------------------------------------------------------------------------
+
+
+def test_every_layout_gives_the_same_rows(any_input: Any) -> None:
+    """Layout recognised; ids with leading zeros, half stars, BOM, CRLF, quotes and other columns survive."""
+    config = any_input.settings
+    source = formats.detect(str(any_input.folder), config)
+    assert source.layout == any_input.layout
+    for range_bytes in (1, 37, 1 << 20):
+        assert read_all(source, config, range_bytes) == (any_input.ratings, [])
+    assert read_movies(source, config) == any_input.movies
+
+
+def test_the_path_may_be_the_ratings_file(any_input: Any) -> None:
+    folder = formats.detect(str(any_input.folder), any_input.settings)
+    file = any_input.folder / folder.ratings
+    assert formats.detect(str(file), any_input.settings) == folder
+
+
+def test_movielens_100k() -> None:
+    """The built-in data set: its size, one known row and one known movie."""
+    source = formats.detect(builtin.movielens_100k(), DEFAULT)
+    rows, rejects = read_all(source)
+    assert (len(rows), len({r[0] for r in rows}), len({r[1] for r in rows}), rejects) == (
+        100_000,
+        943,
+        1_682,
+        [],
+    )
+    assert rows[0] == ("196", "242", 3.0, 881250949)
+    movies = read_movies(source)
+    assert len(movies) == 1_682
+    assert movies[0] == ("1", "Toy Story", ["Animation", "Children's", "Comedy"], 1995)
+    assert {g for m in movies for g in m[2]} == set(formats.ML_100K_GENRES) - {"unknown"}
+
+
+def test_ml_latest_small(shared_data: Callable[[str], Path]) -> None:
+    source = formats.detect(str(shared_data("ml-latest-small")), DEFAULT)
+    rows, rejects = read_all(source)
+    assert (source.layout, len(rows), len({r[0] for r in rows}), len({r[1] for r in rows}), rejects) == (
+        ("ml-csv", 100_836, 610, 9_724, [])
+    )
+    assert min(r[2] for r in rows) == 0.5
+    movies = read_movies(source)
+    assert len(movies) == 9_742
+    by_id = {m[0]: m for m in movies}
+    assert by_id["11"][1:] == ("American President, The (1995)", ["Comedy", "Drama", "Romance"], 1995)
+    assert all("(no genres listed)" not in m[2] for m in movies)
+
+
+def test_ml_1m_half(shared_data: Callable[[str], Path]) -> None:
+    source = formats.detect(str(shared_data("ml-1m-half")), DEFAULT)
+    rows, rejects = read_all(source)
+    assert (source.layout, len(rows), len({r[0] for r in rows}), rejects) == ("ml-dat", 487_650, 2_999, [])
+    assert {m[0]: m for m in read_movies(source)}["73"][1] == "Misérables, Les (1995)"
+
+
+LINES = st.lists(
+    st.sampled_from(
+        ["1,2,3.5,4", "007,2,3,4.0", '"a,b",é,1e0,-5', "", "  ", "1,2,x,4", "1,2,3", "1,2,nan,4", ",2,3,4",
+         "1,2,3,4,5", '"1,2,3,4', '1"0,2,3,4', "1,2,3,4.5", "1, 2 , 3 , 4 ", "\xff"]
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(LINES, st.integers(1, 150), st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans())
+def test_any_ranges_equal_the_whole_file(
+    tmp_path: Path, lines: list[str], range_bytes: int, end: str, last_end: bool, bom: bool
+) -> None:
+    """Rows, rejects and their line numbers do not depend on where the file is cut."""
+    path = tmp_path / "ratings.csv"
+    rows = ["user_id,movie_id,rating,timestamp", "1,1,1,1", *lines]
+    data = end.join(rows).encode().replace("\xff".encode(), b"\xff") + end.encode() * last_end
+    path.write_bytes(b"\xef\xbb\xbf" * bom + data)
+    source = formats.Source("csv", str(tmp_path), "ratings.csv", None)
+    whole = read_all(source)
+    assert read_all(source, range_bytes=range_bytes) == whole
+    assert len(whole[0]) + len(whole[1]) == sum(1 for line in rows[1:] if line.strip())
+    for reject in whole[1]:
+        assert lines[reject.line - 3].strip() in (reject.text.strip(), "\xff")
+
+
+@given(st.integers(1, 9), st.integers(1, 400))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+def test_any_row_groups_equal_the_whole_file(tmp_path: Path, group: int, range_bytes: int) -> None:
+    users = ["1", None, "3", "", "5", "6", "7", "8"]
+    table = pa.table(
+        {
+            "user_id": users,
+            "movie_id": [1, 2, 3, 4, 5, 6, 7, None],
+            "rating": [1.0, 2, 3, 4, float("nan"), 6, 7, 8],
+        }
+    ).append_column("timestamp", pa.array([1.0, 2, 3, 4, 5, 6.5, 7, 8]))
+    pq.write_table(table, tmp_path / "r.parquet", row_group_size=group)
+    rows, rejects = read_all(
+        formats.Source("parquet", str(tmp_path), "r.parquet", None), range_bytes=range_bytes
+    )
+    assert rows == [("1", "1", 1.0, 1), ("3", "3", 3.0, 3), ("7", "7", 7.0, 7)]
+    assert [(r.line, r.reason) for r in rejects] == [
+        (2, "user_id is missing"),
+        (4, "user_id is missing"),
+        (5, "rating is 'nan', expected a finite number"),
+        (6, "timestamp is '6.5', expected whole seconds"),
+        (8, "movie_id is missing"),
+    ]
+
+
+def test_parquet_types(tmp_path: Path) -> None:
+    """Ids as integers or categories, moments as timestamps, decimals as ratings."""
+    moment = datetime.datetime(2001, 9, 9, 1, 46, 40)
+    table = pa.table(
+        {
+            "user_id": pa.array([7, 8], pa.int16()),
+            "movie_id": pa.array(["a", "b"]).dictionary_encode(),
+            "rating": pa.array([3, 4], pa.int8()),
+            "timestamp": pa.array([moment, moment.replace(microsecond=5)], pa.timestamp("us")),
+        }
+    )
+    pq.write_table(table, tmp_path / "r.parquet")
+    rows, [reject] = read_all(formats.detect(str(tmp_path), DEFAULT))
+    assert rows == [("7", "a", 3.0, 1_000_000_000)]
+    assert "expected whole seconds" in reject.reason
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "expected"),
+    [
+        ("964982703.0", 964982703),
+        ("964982703.", 964982703),
+        ("9.64982703e8", 964982703),
+        ("-5", -5),
+        ("964982703000", 964982703000),  # milliseconds look like a far future: for the schema to say
+        ("964982703.5", None),
+        ("1e400", None),
+        ("2001-09-09", None),
+        ("1_000", None),
+    ],
+)
+def test_timestamps(ml_csv: Callable[..., Path], timestamp: str, expected: int | None) -> None:
+    folder = ml_csv(f"userId,movieId,rating,timestamp\n1,1,1,{timestamp}\n".encode())
+    rows, rejects = read_all(formats.detect(str(folder), DEFAULT))
+    assert [r[3] for r in rows] == ([] if expected is None else [expected])
+    assert [r.reason for r in rejects] == (
+        [f"timestamp is '{timestamp}', expected whole seconds"] if expected is None else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"1,2,abc,4", "rating is 'abc', expected a finite number"),
+        (b"1,2,nan,4", "rating is 'nan', expected a finite number"),
+        (b"1,2,inf,4", "rating is 'inf', expected a finite number"),
+        (b"1,2,1e39,4", "rating is '1e39', expected a finite number"),
+        (b'1,2,"3,5",4', "rating is '3,5', expected a finite number"),
+        (b"1,2,,4", "rating is missing"),
+        (b",2,3,4", "userId is missing"),
+        (b"1,  ,3,4", "movieId is missing"),
+        (b"1,2,3,", "timestamp is missing"),
+        (b"1,,x,", "movieId is missing; rating is 'x', expected a finite number; timestamp is missing"),
+        (b"1,2,3", "3 field(s), expected 4 separated by ','"),
+        (b"1,2,3,4,5", "5 field(s), expected 4 separated by ','"),
+        (b"1;2;3;4", "1 field(s), expected 4 separated by ','"),
+        (b'"1,2,3,4', "a quote is not closed on its line"),
+        (b"\xe9,2,3,4", "byte 0xe9 at offset 52 is not UTF-8 (set data.encoding to what the file is in)"),
+    ],
+)
+def test_a_malformed_row_names_its_line(ml_csv: Callable[..., Path], line: bytes, reason: str) -> None:
+    """Between good rows and after a blank line; the rows around it are kept."""
+    folder = ml_csv(b"userId,movieId,rating,timestamp\n\n007,10,0.5,5000000\n" + line + b"\n8,1,1,1\n")
+    rows, [reject] = read_all(formats.detect(str(folder), DEFAULT))
+    assert rows == [("007", "10", 0.5, 5000000), ("8", "1", 1.0, 1)]
+    assert (reject.file, reject.line, reject.reason) == (str(folder / "ratings.csv"), 4, reason)
+    assert str(reject) == f"{folder / 'ratings.csv'}:4: {reason}"
+    assert reject.text == line.decode("latin-1")
+
+
+def test_a_last_line_that_is_cut_short(ml_csv: Callable[..., Path]) -> None:
+    folder = ml_csv(b"userId,movieId,rating,timestamp\n1,1,1,1\n1,2,4")
+    rows, [reject] = read_all(formats.detect(str(folder), DEFAULT))
+    assert len(rows) == 1
+    assert reject.line == 3
+    assert reject.reason.endswith("; the last line is cut short")
+
+
+def test_a_last_line_without_a_line_break_is_whole(ml_csv: Callable[..., Path]) -> None:
+    folder = ml_csv(b"userId,movieId,rating,timestamp\n1,1,1,1\n1,2,4,5")
+    assert read_all(formats.detect(str(folder), DEFAULT)) == ([("1", "1", 1.0, 1), ("1", "2", 4.0, 5)], [])
+
+
+def test_encoding_by_configuration(ml_csv: Callable[..., Path]) -> None:
+    folder = ml_csv(
+        b"userId,movieId,rating,timestamp\n\xe9,1,1,1\n", b"movieId,title,genres\n1,Caf\xe9,Drama\n"
+    )
+    config = IngestSettings(encoding="latin-1")
+    source = formats.detect(str(folder), config)
+    assert read_all(source, config)[0] == [("é", "1", 1.0, 1)]
+    assert read_movies(source, config) == [("1", "Café", ["Drama"], None)]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"1,Again,Drama", "the movie '1' is there already, at line 2"),
+        (b",No id,Drama", "movieId is missing"),
+        (b"2,A, comma,Drama", "4 field(s), expected 3 separated by ','"),
+        (
+            b"2,Caf\xe9,Drama",
+            "byte 0xe9 at offset 45 is not UTF-8 (set data.encoding to what the file is in)",
+        ),
+    ],
+)
+def test_a_malformed_movie(ml_csv: Callable[..., Path], line: bytes, reason: str) -> None:
+    folder = ml_csv(b"", b"movieId,title,genres\n1,One (1990),Drama\n" + line + b"\n")
+    movies, [reject] = formats.read_movies(str(folder / "movies.csv"), "ml-csv", DEFAULT)
+    assert movies["title"].to_pylist() == ["One (1990)"]
+    assert (reject.line, reject.reason) == (3, reason)
+
+
+@pytest.mark.parametrize(
+    ("title", "genres", "expected"),
+    [
+        ('"He said ""no"" (2001)"', "War|War| Drama ", ('He said "no" (2001)', ["War", "Drama"], 2001)),
+        ('The 12" single (1999) ', "", ('The 12" single (1999)', [], 1999)),
+        ("Series (2006-2007)", "unknown", ("Series (2006-2007)", [], 2006)),
+        ("1984", "Drama", ("1984", ["Drama"], None)),
+    ],
+)
+def test_titles_genres_and_years(
+    ml_csv: Callable[..., Path], title: str, genres: str, expected: tuple[str, list[str], int | None]
+) -> None:
+    folder = ml_csv(b"", f"movieId,title,genres\n1,{title},{genres}\n".encode())
+    movies, rejects = formats.read_movies(str(folder / "movies.csv"), "ml-csv", DEFAULT)
+    assert rejects == []
+    assert tuple(movies.to_pylist()[0].values())[1:] == expected
+
+
+# --- what is not read ------------------------------------------------------------------------
+
+GOOD = "user_id,movie_id,rating,timestamp\n1,1,1,1\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "config", "parts"),
+    [
+        ({}, {}, ["No layout", "an empty folder", "ml-100k  u.data and u.item", "set data.layout"]),
+        ({"a.txt": "x"}, {}, ["No layout", "found:    a.txt"]),
+        ({"a.csv": GOOD, "b.csv": GOOD}, {}, ["more than one file", "a.csv (csv), b.csv (csv)"]),
+        (
+            {"u.data": "1\t1\t1\t1\n", "ratings.dat": "1::1::1::1\n"},
+            {},
+            ["more than one", "ratings.dat (ml-dat)"],
+        ),
+        (
+            {"u.data": "1\t1\t1\t1\n"},
+            {},
+            ["There is no file u.item.", "found:    u.data", "u.data and u.item"],
+        ),
+        (
+            {"u.data": "1\t1\t1\t1\n"},
+            {"layout": "ml-dat"},
+            ["ratings of the layout ml-dat are missing", "u.data"],
+        ),
+        ({"r.csv": GOOD}, {"ratings_file": "q.csv"}, ["There is no file q.csv.", "data.ratings_file"]),
+        ({"r.csv": GOOD}, {"movies_file": "m.csv"}, ["There is no file m.csv."]),
+        ({"r.csv": ""}, {}, ["The file is empty.", "r.csv"]),
+        ({"r.csv": " \n\n"}, {}, ["The file is empty.", "r.csv"]),
+        ({"r.csv": "\ufeff"}, {}, ["The file is empty.", "r.csv"]),
+        ({"r.csv": GOOD.split("\n")[0] + "\n\n"}, {}, ["a header and no rows", "r.csv"]),
+        (
+            {"r.csv": GOOD.replace("movie_id", "movieid")},
+            {},
+            [
+                "The column 'movie_id' is missing, did you mean 'movieid'?",
+                "'timestamp'",
+                "data.columns.movie_id",
+            ],
+        ),
+        (
+            {
+                "ratings.csv": "userId,movieId,rating,time\n1,1,1,1\n",
+                "movies.csv": "movieId,title,genres\n1,a,b\n",
+            },
+            {},
+            [
+                "The column 'timestamp' is missing, did you mean 'time'?",
+                "'userId', 'movieId', 'rating', 'time'",
+            ],
+        ),
+        ({"r.csv": GOOD}, {"columns": {"rating": "stars"}}, ["The column 'stars' is missing", "'rating'"]),
+        ({"r.csv": GOOD.replace("timestamp", "rating")}, {}, ["The column 'rating' is there twice."]),
+        (
+            {"r.csv": GOOD.replace(",", ";")},
+            {},
+            ["The separator is not the one in the header.", "r.csv:1", "set data.delimiter to ';'"],
+        ),
+        (
+            {"ratings.dat": "1\t1\t1\t1\n", "movies.dat": "1::a::b\n"},
+            {},
+            ["The separator is not the layout's.", "ratings.dat:1", "'\\t' gives 4", "separated by '::'"],
+        ),
+        (
+            {"u.data": "1\t1\t1\n", "u.item": "x"},
+            {},
+            ["wrong number of fields", "u.data:1", "3 field(s)", "4 fields separated by '\\t'"],
+        ),
+        (
+            {"a.inter": "user_id:token,item_id:token,rating:float,timestamp:float\n1,1,1,1\n"},
+            {},
+            ["The separator is not the one in the header.", "a.inter:1"],
+        ),
+        (
+            {"a.inter": "user_id:token\titem_id:token\trating:float\n1\t1\t1\n"},
+            {},
+            ["The column 'timestamp' is missing", "'user_id', 'item_id', 'rating'"],
+        ),
+        (
+            {"r.csv": GOOD, "movies.csv": "movie_id,name,genres\n1,a,b\n"},
+            {},
+            ["The column 'title' is missing", "'name'", "data.movie_columns.title"],
+        ),
+        ({"r.parquet": "not parquet"}, {}, ["is not Parquet", "r.parquet"]),
+        ({"r.parquet": ""}, {}, ["The file is empty.", "r.parquet"]),
+    ],
+)
+def test_an_input_that_cannot_be_used(
+    tmp_path: Path, files: dict[str, str], config: dict[str, Any], parts: list[str]
+) -> None:
+    """Found by names and headers alone, before anything runs; the message says what, where and what to do."""
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DataError) as caught:
+        formats.detect(str(tmp_path), IngestSettings.model_validate(config))
+    message = str(caught.value)
+    assert str(tmp_path) in message
+    for part in parts:
+        assert part in message
+
+
+def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=re.escape(str(tmp_path / "no"))):
+        formats.detect(str(tmp_path / "no"), DEFAULT)
+
+
+def test_utf_16_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text(GOOD, encoding="utf-16")
+    with pytest.raises(DataError, match="UTF-16"):
+        formats.detect(str(tmp_path), DEFAULT)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [("rating", "The column 'rating' is missing"), ("user_id", "holds no single values")],
+)
+def test_parquet_columns(tmp_path: Path, column: str, message: str) -> None:
+    columns: dict[str, Any] = {"user_id": [1], "movie_id": [1], "rating": [1], "timestamp": [1]}
+    columns["user_id"] = [[1]] if column == "user_id" else [1]
+    pq.write_table(
+        pa.table({k: v for k, v in columns.items() if k != column or k == "user_id"}), tmp_path / "r.parquet"
+    )
+    with pytest.raises(DataError, match=message):
+        formats.detect(str(tmp_path), DEFAULT)
+
+
+def test_optional_movie_columns(tmp_path: Path) -> None:
+    """A movies table without titles and genres, and ratings without a movies table."""
+    (tmp_path / "ratings.csv").write_text(GOOD)
+    assert formats.detect(str(tmp_path), DEFAULT).movies is None
+    (tmp_path / "movies.csv").write_text("movie_id\n007\n")
+    config = IngestSettings.model_validate({"movie_columns": {"title": None, "genres": None}})
+    assert read_movies(formats.detect(str(tmp_path), config), config) == [("007", "", [], None)]

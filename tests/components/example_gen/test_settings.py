@@ -1,0 +1,57 @@
+"""Settings: what is refused, and that reading them needs neither TensorFlow nor TFX."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from components.example_gen import settings as settings_module
+from components.example_gen.settings import IngestSettings
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"layot": "csv"}, "layot"),
+        ({"layout": "netflix"}, "ml-100k"),
+        ({"encoding": "utf-99"}, "unknown encoding"),
+        ({"encoding": "utf-16"}, "does not contain ASCII"),
+        ({"delimiter": '"'}, "delimiter"),
+        ({"max_malformed_rate": 1.0}, "less than 1"),
+        ({"split": {"eval_fraction": 0.5, "test_fraction": 0.5}}, "sum must be below 1"),
+        ({"split": {"eval_fraction": 0}}, "greater than 0"),
+        ({"columns": {"user_id": "a", "movie_id": "a"}}, "column of its own"),
+    ],
+)
+def test_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        IngestSettings.model_validate(values)
+
+
+def test_json_round_trip() -> None:
+    """The executor gets them as JSON."""
+    settings = IngestSettings.model_validate(
+        {"layout": "csv", "movie_columns": {"title": None}, "delimiter": "\t"}
+    )
+    assert IngestSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
+@pytest.mark.parametrize("name", ["IngestSettings", "SplitSettings", "RatingColumns", "MovieColumns"])
+def test_every_field_is_described(name: str) -> None:
+    for field in getattr(settings_module, name).model_fields.values():
+        assert field.description
+        assert field.description.endswith(".")
+
+
+def test_detection_and_settings_import_no_tensorflow() -> None:
+    """The preflight runs before anything heavy is imported."""
+    code = (
+        "import sys, components.example_gen.settings, components.example_gen.formats, components.example_gen.builtin\n"
+        "print([m for m in ('tensorflow', 'tfx', 'apache_beam', 'recbole') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
