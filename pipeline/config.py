@@ -163,7 +163,7 @@ def load_config(file: str | None = None, overrides: Sequence[str] = ()) -> Pipel
     path = _find(file) if file else None
     values = _read(path) if path else {}
     source = str(path) if path else "defaults"
-    origin: dict[str, str] = {}
+    overridden: list[str] = []
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
@@ -174,11 +174,11 @@ def load_config(file: str | None = None, overrides: Sequence[str] = ()) -> Pipel
                 expected="for example --set model.embedding_dim=64",
             )
         _assign(values, key.strip(), _parse(text, key), override)
-        origin[key.strip()] = "--set"
+        overridden.append(key.strip())
     try:
         return PipelineConfig.model_validate(values)
     except ValidationError as error:
-        raise _explained(error, source, origin, values) from None
+        raise _explained(error, source, overridden, values) from None
 
 
 def describe(config: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
@@ -232,13 +232,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _parse(text: str, key: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        # A lone | or > would start a block of text.
+        return text if text in ("|", ">") else yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(
             "The value of an override is not YAML.",
             where=f"--set {key}",
             found=repr(text),
-            fix="quote it, for example --set 'data.delimiter=\"|\"'",
+            fix="""quote it, for example --set 'data.delimiter="&"'""",
         ) from None
 
 
@@ -257,7 +258,7 @@ def _assign(values: dict[str, Any], key: str, value: Any, override: str) -> None
 
 
 def _explained(
-    error: ValidationError, source: str, origin: Mapping[str, str], values: Mapping[str, Any]
+    error: ValidationError, source: str, overridden: Sequence[str], values: Mapping[str, Any]
 ) -> ConfigError:
     """Says the first thing that is wrong, and how many more there are."""
     first, *more = error.errors()
@@ -265,7 +266,7 @@ def _explained(
     location = [part for part in first["loc"] if not (first["loc"][0] == "model" and part in MODEL_CONFIGS)]
     key = ".".join(str(part) for part in location)
     found = first["input"]
-    expected: str | None = first["msg"].removeprefix("Value error, ")
+    expected: str | None = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     fix = None
     problem = f"The value of {key!r} is not allowed." if key else "The configuration is not allowed."
     if first["type"] == "extra_forbidden":
@@ -295,13 +296,17 @@ def _explained(
         close = difflib.get_close_matches(str(found), allowed, n=1)
         expected = "one of " + ", ".join(allowed)
         fix = f"did you mean {close[0]!r}?" if close else None
+    elif first["type"] in ("model_attributes_type", "model_type", "dict_type"):
+        expected = f"keys below it, for example {key}.name=mlp" if key == "model" else "keys below it"
     elif isinstance(found, Mapping) and first["type"] == "value_error":
         found = None
     if more:
         fix = f"{fix} ({len(more)} more below this one)" if fix else f"mend this; {len(more)} more follow"
+    if any(f"{key}.".startswith(f"{one}.") or f"{one}.".startswith(f"{key}.") for one in overridden):
+        source = "--set"
     return ConfigError(
         problem,
-        where=f"{origin.get(key, source)}, key {key}" if key else source,
+        where=f"{source}, key {key}" if key else source,
         found=None if found is None else repr(found),
         expected=expected,
         fix=fix,

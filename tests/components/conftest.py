@@ -1,0 +1,73 @@
+"""A small log of ratings, transformed by real Beam once for all tests of this folder."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+# user, movie, rating, genres. Users by number of ratings: ann, bob, cid; movies: m1, m2, ...
+ROWS = [
+    ("ann", "m1", 5.0, ["Drama", "War"]),
+    ("ann", "m2", 4.0, ["Comedy"]),
+    ("ann", "m3", 3.5, []),
+    ("ann", "m4", 1.0, ["Drama"]),
+    ("bob", "m1", 4.5, ["Drama", "War"]),
+    ("bob", "m2", 2.0, ["Comedy"]),
+    ("bob", "m3", 4.0, []),
+    ("cid", "m1", 0.5, ["Drama", "War"]),
+    ("cid", "m2", 5.0, ["Comedy"]),
+]
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """The rows that Transform makes of ROWS, and its output."""
+
+    rows: list[dict[str, Any]]
+    output: Any
+
+
+@pytest.fixture(scope="session")
+def transformed(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
+    import apache_beam as beam
+    import tensorflow_transform as tft
+    import tensorflow_transform.beam as tft_beam
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+    from tensorflow_transform.tf_metadata import metadata_io
+
+    from components.preprocessing import preprocessing_fn
+    from tests.conftest import REPOSITORY
+
+    schema = text_format.Parse(
+        (REPOSITORY / "schema" / "schema.pbtxt").read_bytes(), schema_pb2.Schema()
+    )
+    metadata = tft.DatasetMetadata(schema)
+    raw = [
+        {"user_id": user, "movie_id": movie, "rating": rating, "genres": genres, "timestamp": 978300760}
+        for user, movie, rating, genres in ROWS
+    ]
+    config = {"min_rating": 4.0, "num_oov_buckets": 2}
+    folder = str(tmp_path_factory.mktemp("transform"))
+    with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=tempfile.mkdtemp(dir=folder)):
+        data = pipeline | beam.Create(raw)
+        (rows, _), function = (data, metadata) | tft_beam.AnalyzeAndTransformDataset(
+            lambda inputs: preprocessing_fn(inputs, config)
+        )
+        _ = function | tft_beam.WriteTransformFn(folder + "/output")
+        collected: list[dict[str, Any]] = []
+        path = folder + "/rows"
+        _ = rows | beam.Map(repr_row) | beam.io.WriteToText(path, shard_name_template="")
+    # What the Transform component adds to the output.
+    metadata_io.write_metadata(metadata, f"{folder}/output/{tft.TFTransformOutput.RAW_METADATA_DIR}")
+    with open(path, encoding="utf-8") as lines:
+        collected = [eval(line) for line in lines]  # noqa: S307 -- written just above
+    return Transformed(collected, tft.TFTransformOutput(folder + "/output"))
+
+
+def repr_row(row: dict[str, Any]) -> str:
+    """A row as Python text, arrays as lists."""
+    return repr({key: value.tolist() if hasattr(value, "tolist") else value for key, value in row.items()})

@@ -1,0 +1,210 @@
+"""The export of every model answers as the model in this process does, through every signature."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from components.example_gen.formats import MOVIES_SCHEMA
+from components.models import VocabularySizes, build_model
+from components.models.hyperparameters import MODEL_CONFIGS
+from tests.components.conftest import ROWS, Transformed
+
+GENRES = {movie: genres for _, movie, _, genres in ROWS}
+USERS, MOVIES = ["ann", "bob", "cid", "zoe"], ["m1", "m2", "m3", "m4", "m9"]
+
+
+@pytest.fixture(scope="module", params=sorted(MODEL_CONFIGS))
+def exported(request, transformed: Transformed, tmp_path_factory):
+    """A model with random weights, its export, and the loaded signatures."""
+    import keras
+    import tensorflow as tf
+
+    from components.serving import export
+
+    keras.utils.set_random_seed(7)
+    sizes = VocabularySizes(
+        *(
+            transformed.output.num_buckets_for_transformed_feature(f"{key}_xf")
+            for key in ("user_id", "movie_id", "genres")
+        )
+    )
+    model = build_model(MODEL_CONFIGS[request.param](embedding_init=0.5), sizes)
+    for weights in model.weights:  # also the biases that start at zero
+        weights.assign(keras.random.normal(weights.shape, stddev=0.5))
+    # m9 is in the movies table but was never rated.
+    table = pa.Table.from_pydict(
+        {
+            "movie_id": [*GENRES, "m9"],
+            "title": [f"Title of {movie}" for movie in [*GENRES, "m9"]],
+            "genres": [*GENRES.values(), ["War"]],
+            "year": [1999] * 5,
+        },
+        MOVIES_SCHEMA,
+    )
+    rated = np.array([(row["user_id_xf"], row["movie_id_xf"]) for row in transformed.rows])
+    path = str(tmp_path_factory.mktemp("export") / "1")
+    export(path, model, transformed.output, table, rated)
+    loaded = tf.saved_model.load(path)
+    return SimpleNamespace(
+        name=request.param, path=path, model=model, loaded=loaded, signatures=loaded.signatures
+    )
+
+
+def in_process(exported, transformed: Transformed, pairs: list[tuple[str, str]]) -> np.ndarray:
+    """Probabilities from the Keras model in this process, with the genres looked up by hand."""
+    import tensorflow as tf
+
+    genres = tf.ragged.constant(
+        [{**GENRES, "m9": ["War"]}.get(movie, []) for _, movie in pairs], dtype=tf.string, ragged_rank=1
+    ).to_sparse()
+    rows = transformed.output.transform_features_layer()(
+        {
+            "user_id": tf.constant([user for user, _ in pairs]),
+            "movie_id": tf.constant([movie for _, movie in pairs]),
+            "rating": tf.zeros(len(pairs)),
+            "timestamp": tf.zeros(len(pairs), tf.int64),
+            "genres": genres,
+        }
+    )
+    rows["genres_xf"] = tf.sparse.to_dense(rows["genres_xf"], -1)
+    inputs = {tensor.name: rows[tensor.name] for tensor in exported.model.inputs}
+    return exported.model(inputs, training=False).numpy().reshape(-1)
+
+
+def request_of(user: str, movie: str, genres: list[str]) -> bytes:
+    import tensorflow as tf
+
+    def of(values: list[str]) -> tf.train.Feature:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode() for value in values]))
+
+    feature = {"user_id": of([user]), "movie_id": of([movie]), **({"genres": of(genres)} if genres else {})}
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def predict(exported, pairs: list[tuple[str, str]]) -> np.ndarray:
+    import tensorflow as tf
+
+    users = tf.constant([user for user, _ in pairs], tf.string)
+    movies = tf.constant([movie for _, movie in pairs], tf.string)
+    return exported.signatures["predict"](user_ids=users, movie_ids=movies)["probability"].numpy()
+
+
+def recommend(exported, users: list[str], k: int, exclude_rated: bool) -> dict[str, np.ndarray]:
+    import tensorflow as tf
+
+    answer = exported.signatures["recommend"](
+        user_ids=tf.constant(users, tf.string), k=tf.constant(k), exclude_rated=tf.constant(exclude_rated)
+    )
+    return {key: value.numpy() for key, value in answer.items()}
+
+
+def similar(exported, movies: list[str], k: int) -> dict[str, np.ndarray]:
+    import tensorflow as tf
+
+    answer = exported.signatures["similar_movies"](movie_ids=tf.constant(movies, tf.string), k=tf.constant(k))
+    return {key: value.numpy() for key, value in answer.items()}
+
+
+PAIRS = [(user, movie) for user in USERS for movie in [*MOVIES, "nowhere"]]
+
+
+def test_predict_is_the_model_in_process(exported, transformed):
+    np.testing.assert_allclose(
+        predict(exported, PAIRS), in_process(exported, transformed, PAIRS), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("genres_given", [True, False])
+def test_serving_default_is_predict(exported, genres_given):
+    import tensorflow as tf
+
+    requests = [
+        request_of(user, movie, GENRES.get(movie, []) if genres_given else []) for user, movie in PAIRS
+    ]
+    answer = exported.signatures["serving_default"](examples=tf.constant(requests))["probability"].numpy()
+    np.testing.assert_allclose(answer, predict(exported, PAIRS), rtol=1e-5)
+
+
+def test_genres_given_in_a_request_hold(exported):
+    import tensorflow as tf
+
+    requests = [request_of("ann", "m2", ["Comedy"]), request_of("ann", "m2", ["War", "Drama"])]
+    ours, other = exported.signatures["serving_default"](examples=tf.constant(requests))["probability"].numpy()
+    assert ours == pytest.approx(predict(exported, [("ann", "m2")])[0], rel=1e-5)
+    assert (ours != other) == (exported.name == "genre_mlp")
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000])
+def test_any_batch_size(exported, size):
+    pairs = [PAIRS[i % len(PAIRS)] for i in range(size)]
+    users = [user for user, _ in pairs]
+    assert predict(exported, pairs).shape == (size,)
+    assert recommend(exported, users, 2, True)["movie_ids"].shape == (size, 2)
+    assert similar(exported, [movie for _, movie in pairs], 2)["scores"].shape == (size, 2)
+
+
+def test_recommend_all_is_the_catalogue_in_order_of_predict(exported):
+    answer = recommend(exported, ["ann", "zoe"], 100, False)
+    assert answer["movie_ids"].shape == (2, 4)  # k beyond the catalogue; m9 was never rated
+    for user, movies, scores in zip(("ann", "zoe"), answer["movie_ids"], answer["scores"], strict=True):
+        assert {movie.decode() for movie in movies} == {"m1", "m2", "m3", "m4"}
+        assert np.all(np.diff(scores) <= 0)
+        expected = predict(exported, [(user, movie.decode()) for movie in movies])
+        np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    assert answer["known"].tolist() == [True, False]
+
+
+def test_recommend_leaves_out_what_was_rated(exported):
+    answer = recommend(exported, ["cid", "ann", "zoe"], 100, True)
+    cid, ann, zoe = answer["movie_ids"].tolist()
+    assert set(cid[:2]) == {b"m3", b"m4"}
+    assert cid[2:] == [b"", b""]
+    assert ann == [b""] * 4  # ann has rated all
+    assert answer["scores"][1].tolist() == [0.0] * 4
+    assert len(set(zoe)) == 4
+
+
+def test_similar_movies_are_by_cosine_and_without_the_movie(exported, transformed):
+    answer = similar(exported, ["m1", "nowhere"], 100)
+    assert answer["movie_ids"].shape == (2, 3)
+    assert b"m1" not in answer["movie_ids"][0]
+    assert answer["known"].tolist() == [True, False]
+    vectors = np.asarray(exported.model.get_layer("movie_embedding").embeddings)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    catalogue = transformed.output.vocabulary_by_name("movie_id")
+    for movie, score in zip(answer["movie_ids"][0], answer["scores"][0], strict=True):
+        expected = vectors[catalogue.index(b"m1")] @ vectors[catalogue.index(movie)]
+        assert score == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_movies_table_goes_with_the_export(exported):
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(Path(exported.path) / "assets.extra" / "movies.parquet")
+    assert table.num_rows == 5
+
+
+def test_loads_where_only_tensorflow_is_imported(exported):
+    """A served model must not need Keras code, TFT or this project."""
+    script = f"""
+import sys
+class Barred:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow_transform", "tfx", "tfx_bsl", "components", "pipeline"):
+            raise ImportError("barred: " + name)
+sys.meta_path.insert(0, Barred())
+import tensorflow as tf
+signatures = tf.saved_model.load({exported.path!r}).signatures
+one = tf.constant(["ann"])
+print(float(signatures["predict"](user_ids=one, movie_ids=tf.constant(["m1"]))["probability"][0]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd="/", check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(predict(exported, [("ann", "m1")])[0], rel=1e-5)

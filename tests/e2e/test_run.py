@@ -1,0 +1,243 @@
+"""The whole pipeline on a slice of MovieLens 100K, through the command, and what it leaves in ML Metadata."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import PipelineConfig, load_config
+from pipeline.runs import Run, pushed_versions, read_runs
+
+COMPONENTS = {
+    "ImportSchemaGen",
+    "RatingsExampleGen",
+    "StatisticsGen",
+    "ExampleValidator",
+    "Transform",
+    "MovieTrainer",
+    "latest_blessed_model",
+    "Evaluator",
+    "Pusher",
+}
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A pipeline on the slice. `first`, `second`... are what the runs printed, in order."""
+
+    options: list[str]
+    config: PipelineConfig
+    first: subprocess.CompletedProcess[str]
+    second: subprocess.CompletedProcess[str]
+    refused: subprocess.CompletedProcess[str]
+    other: subprocess.CompletedProcess[str]
+
+    def runs(self) -> list[Run]:
+        return read_runs(self.config.metadata_path)
+
+
+@pytest.fixture(scope="module")
+def workspace(marquee, movielens_slice, tmp_path_factory) -> Workspace:
+    """Runs once, again unchanged, with a bar that cannot be met, and with another model."""
+    root = tmp_path_factory.mktemp("root")
+    overrides = [f"data.path={movielens_slice}", f"root={root}", "model.epochs=4", "evaluation.min_auc=0.55"]
+    options = [part for override in overrides for part in ("--set", override)]
+    first = marquee("run", *options)
+    assert first.returncode == 0, first.stdout + first.stderr
+    return Workspace(
+        options,
+        load_config(None, overrides),
+        first,
+        marquee("run", *options),
+        marquee("run", *options, "--set", "evaluation.min_auc=0.99"),
+        marquee("run", *options, "--set", "model.name=genre_mlp", "--set", "evaluation.max_auc_drop=0.2")
+    )
+
+
+def lines_of(done: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
+    """Component -> the words of its line."""
+    lines = [line.split() for line in done.stdout.splitlines() if line.startswith("  ")]
+    return {words[0]: words[1:] for words in lines if words[0] in COMPONENTS}
+
+
+def test_first_run_prints_a_line_a_component_and_nothing_else_of_theirs(workspace):
+    assert workspace.first.stderr == ""
+    lines = lines_of(workspace.first)
+    assert set(lines) == COMPONENTS
+    assert {words[0] for words in lines.values()} == {"done"}
+    assert "ratings" in lines["RatingsExampleGen"]
+    assert "WARNING" not in workspace.first.stdout
+    assert len(workspace.first.stdout.splitlines()) < 30
+
+
+def test_first_run_is_complete_in_metadata(workspace):
+    first = workspace.runs()[0]
+    assert set(first.nodes) == COMPONENTS
+    assert {node.state for node in first.nodes.values() if not node.resolver} == {"done"}
+    examples = first.nodes["RatingsExampleGen"].output("examples").properties
+    rows = (workspace.config.data.source().base, *Path(workspace.config.data.path).glob("*.inter"))[1]
+    assert examples["num_rows"] == len(rows.read_text().splitlines()) - 1
+    assert examples["num_train"] + examples["num_eval"] + examples["num_test"] == examples["num_rows"]
+    assert not first.nodes["latest_blessed_model"].outputs.get("model")
+    summary = first.summary()
+    assert summary["blessed"] is True
+    assert 0.55 <= summary["auc"] <= 1
+    assert summary["val_loss"] < 0.693  # better than a coin
+
+
+def test_evaluation_is_of_the_test_split_and_sliced(workspace):
+    import tensorflow_model_analysis as tfma
+
+    first = workspace.runs()[0]
+    evaluation = first.nodes["Evaluator"].output("evaluation")
+    result = tfma.load_eval_result(evaluation.uri)
+    slices = dict(result.slicing_metrics)
+    metrics = slices[()][""][""]
+    num_test = first.nodes["RatingsExampleGen"].output("examples").properties["num_test"]
+    assert metrics["example_count"]["doubleValue"] == num_test
+    assert {"auc", "binary_crossentropy", "binary_accuracy", "calibration"} <= set(metrics)
+    assert {("user_activity", name) for name in ("heavy", "medium", "light")} <= {key[0] for key in slices if key}
+    assert (("genres", "Drama"),) in slices
+
+
+def test_unchanged_second_run_is_cached_and_pushes_nothing(workspace):
+    assert workspace.second.returncode == 0
+    assert "every component came from the cache" in workspace.second.stdout
+    first, second = workspace.runs()[:2]
+    assert second.state == "cached"
+    assert {node.state for node in second.nodes.values() if not node.resolver} == {"cached"}
+    assert second.summary()["version"] == first.summary()["version"]
+
+
+def test_model_below_the_floor_is_not_pushed_and_says_why(workspace):
+    assert workspace.refused.returncode == 1
+    assert "Not blessed, not pushed" in workspace.refused.stdout
+    assert "the floor is 0.99" in workspace.refused.stdout
+    refused = workspace.runs()[2]
+    assert refused.nodes["MovieTrainer"].state == "cached"
+    assert refused.summary()["blessed"] is False
+    assert "version" not in refused.summary()
+
+
+def test_another_model_is_compared_with_the_blessed_one(workspace):
+    first, other = workspace.runs()[0], workspace.runs()[3]
+    assert other.summary()["model_name"] == "genre_mlp"
+    baseline = other.nodes["latest_blessed_model"].output("model")
+    assert baseline.id == first.nodes["MovieTrainer"].output("model").id
+    # The same model on the same examples has the same AUC as when it was the candidate.
+    assert other.summary()["baseline_auc"] == pytest.approx(first.summary()["auc"], abs=1e-6)
+    assert workspace.other.returncode == (0 if other.summary()["blessed"] else 1)
+
+
+def test_pushed_once_for_each_blessed_model(workspace):
+    versions = {run.summary()["version"] for run in workspace.runs() if "version" in run.summary()}
+    assert {path.name for path in pushed_versions(workspace.config.serving_model_dir)} == versions
+    for path in pushed_versions(workspace.config.serving_model_dir):
+        assert (path / "saved_model.pb").is_file()
+
+
+def test_tensorboard_logs_are_kept(workspace):
+    model_run = workspace.runs()[0].nodes["MovieTrainer"].output("model_run")
+    assert list(Path(model_run.uri).glob("**/events.out.tfevents*"))
+
+
+def test_status_as_json_and_as_a_table(workspace, marquee):
+    status = json.loads(marquee("status", "--json", *workspace.options).stdout)
+    assert [run["state"] for run in status["runs"]] == ["done", "cached", "done", "done"]
+    table = marquee("status", *workspace.options).stdout
+    assert status["pushed"][-1] in table
+    assert table.count("dot_product") == 3
+
+
+def test_recommend(workspace, marquee):
+    done = marquee("recommend", "7", "nobody", "-k", "5", "--json", *workspace.options)
+    assert done.stderr == ""
+    known, unknown = json.loads(done.stdout)
+    assert (known["user_id"], known["known"], unknown["known"]) == ("7", True, False)
+    assert len(known["movies"]) == len(unknown["movies"]) == 5
+    assert all(movie["title"] for movie in known["movies"])
+    scores = [movie["score"] for movie in known["movies"]]
+    assert scores == sorted(scores, reverse=True)
+    ratings = next(Path(workspace.config.data.path).glob("*.inter")).read_text().splitlines()
+    rated = {row.split("\t")[1] for row in ratings if row.startswith("7\t")}
+    assert not rated & {movie["movie_id"] for movie in known["movies"]}
+    everything = json.loads(marquee("recommend", "7", "--all", "-k", "9999", "--json", *workspace.options).stdout)
+    ids = [movie["movie_id"] for movie in everything[0]["movies"]]
+    assert len(ids) == len(set(ids))
+    assert rated & set(ids)
+
+
+def test_similar_by_title(workspace, marquee):
+    table = marquee("similar", "toy story", "-k", "3", *workspace.options).stdout
+    assert table.startswith("Similar to Toy Story (1995)")
+    assert len(table.strip().splitlines()) == 5
+    missing = marquee("similar", "Toy Stroy", *workspace.options)
+    assert missing.returncode == 1
+    assert "did you mean 'Toy Story'" in missing.stderr
+
+
+def test_served_model_answers_with_tensorflow_alone(workspace):
+    import sys
+
+    script = f"""
+import sys, tensorflow as tf
+signatures = tf.saved_model.load({str(pushed_versions(workspace.config.serving_model_dir)[0])!r}).signatures
+one, k = tf.constant(["7"]), tf.constant(3)
+print(signatures["recommend"](user_ids=one, k=k, exclude_rated=tf.constant(True))["movie_ids"].shape)
+print(signatures["similar_movies"](movie_ids=tf.constant(["1"]), k=k)["movie_ids"].shape)
+print(any(name.startswith(("tfx", "tensorflow_transform", "components")) for name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd="/", check=True)
+    assert done.stdout.splitlines() == ["(1, 3)", "(1, 3)", "False"]
+
+
+def corrupt(source: Path, folder: Path, change) -> Path:
+    """A copy of the slice with the lines of its ratings changed."""
+    folder.mkdir()
+    for path in source.iterdir():
+        content = path.read_bytes()
+        if path.suffix == ".inter":
+            content = b"\n".join(change(content.splitlines())) + b"\n"
+        (folder / path.name).write_bytes(content)
+    return folder
+
+
+def test_bad_row_stops_the_run_and_nothing_is_written(workspace, marquee, movielens_slice, tmp_path):
+    def change(lines):
+        return [*lines[:11], lines[11].replace(lines[11].split(b"\t")[2], b"five", 1), *lines[12:]]
+
+    folder = corrupt(movielens_slice, tmp_path / "bad", change)
+    root = tmp_path / "root"
+    done = marquee("run", "--set", f"data.path={folder}", "--set", f"root={root}")
+    assert done.returncode == 1
+    assert "ml-slice.inter:12" in done.stderr
+    assert "five" in done.stderr
+    assert "data.max_malformed_rate" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not pushed_versions(root / "bad" / "serving")
+    assert not list((root / "bad" / "artifacts").glob("RatingsExampleGen/examples/*"))
+
+
+def test_missing_input_is_told_at_once_and_nothing_is_written(marquee, tmp_path):
+    done = marquee("run", "--set", "data.path=nowhere", "--set", f"root={tmp_path}/root")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nowhere" in done.stderr
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_wrong_key_is_told_at_once(marquee, tmp_path):
+    done = marquee("run", "--set", "model.dimension=3", "--set", f"root={tmp_path}/root")
+    assert done.returncode == 2
+    assert "'model.dimension'" in done.stderr
+    assert not (tmp_path / "root").exists()
+
+
+def test_asking_before_anything_was_pushed(marquee, tmp_path):
+    done = marquee("recommend", "1", "--set", f"root={tmp_path}")
+    assert done.returncode == 1
+    assert "marquee run" in done.stderr
+    assert "No runs" in marquee("status", "--set", f"root={tmp_path}").stdout

@@ -1,0 +1,96 @@
+"""Configurations: defaults, files, overrides, and what is said of mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.errors import ConfigError
+from components.models.hyperparameters import GenreMlpConfig
+from pipeline.config import CONFIGS, PipelineConfig, describe, load_config
+
+
+def test_defaults_are_movielens_100k():
+    config = load_config()
+    assert (config.name, config.data.path, config.model.name) == ("ml-100k", "builtin:ml-100k", "dot_product")
+    assert config.metadata_path == Path("marquee-root/ml-100k/metadata.sqlite").resolve()
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_configs_that_come_along_are_valid(path):
+    assert load_config(path.stem) == load_config(str(path))
+
+
+def test_overrides_are_yaml_and_the_last_one_wins(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("model:\n  name: genre_mlp\n  embedding_dim: 8\n")
+    config = load_config(str(file), ["model.embedding_dim=16", "model.hidden_units=[32, 8]", "model.seed=3"])
+    assert config.model == GenreMlpConfig(embedding_dim=16, hidden_units=(32, 8), seed=3)
+
+
+def test_a_lone_bar_is_a_delimiter():
+    assert load_config(overrides=["data.delimiter=|"]).data.delimiter == "|"
+
+
+def test_an_unknown_builtin_names_those_there_are():
+    with pytest.raises(ConfigError, match="builtin:ml-100k"):
+        load_config(overrides=["data.path=builtin:ml-1m"]).data.source()
+
+
+def test_a_model_without_a_name_is_the_default_one():
+    assert load_config(overrides=["model.use_bias=false"]).model.name == "dot_product"
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/data/my ratings/", "my-ratings"), ("ratings.csv", "ratings.csv"), (".", Path.cwd().name)]
+)
+def test_the_name_follows_the_path(path, name):
+    assert load_config(overrides=[f"data.path={path}"]).name == name
+
+
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        (["model.embeding_dim=3"], ["'model.embeding_dim'", "did you mean model.embedding_dim?"]),
+        (["embedding_dim=3"], ["'embedding_dim'", "did you mean model.embedding_dim?"]),
+        (["dataa.path=x"], ["'dataa'", "did you mean data?"]),
+        (["data.split.metod=x"], ["'data.split.metod'", "did you mean data.split.method?"]),
+        (["model.name=dot_prodct"], ["'dot_prodct'", "one of dot_product, mlp", "did you mean 'dot_product'?"]),
+        (["data.split.method=user_tim"], ["'user_tim'", "user_time, time", "did you mean 'user_time'?"]),
+        (["model.embedding_dim=many"], ["model.embedding_dim", "'many'", "valid integer"]),
+        (["model.embedding_dim=0"], ["model.embedding_dim", "found:    0", "greater than or equal to 1"]),
+        (["data.split.test_fraction=0.95"], ["data.split", "below 1"]),
+        (["model=mlp"], ["'mlp'", "model.name=mlp"]),
+        (["nonsense"], ["key=value"]),
+        (["data.delimiter=&"], ["data.delimiter", "'&'", "quote it"]),
+    ],
+)
+def test_a_mistake_is_named_with_key_value_and_what_is_allowed(overrides, parts):
+    with pytest.raises(ConfigError) as caught:
+        load_config(overrides=overrides)
+    for part in [*parts, "--set"]:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "part"), [("a: [", "mine.yaml:"), ("- a", "list"), ("data: {path: 3}", "data.path")]
+)
+def test_a_mistake_in_a_file_names_the_file(tmp_path, content, part):
+    file = tmp_path / "mine.yaml"
+    file.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(file))
+    assert "mine.yaml" in str(caught.value)
+    assert part in str(caught.value)
+
+
+def test_a_missing_config_is_guessed():
+    with pytest.raises(ConfigError, match="did you mean 'ml-100k'"):
+        load_config("ml-10k")
+
+
+def test_every_key_is_described():
+    described = list(describe(PipelineConfig()))
+    assert len(described) > 30
+    assert all(text for _, _, text in described), [key for key, _, text in described if not text]
