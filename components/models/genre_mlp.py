@@ -25,7 +25,7 @@ def build(config: GenreMlpConfig, sizes: VocabularySizes) -> keras.Model:
     genre_vector = MeanEmbedding(
         sizes.genres,
         config.embedding_dim,
-        l2=config.embedding_l2,
+        l2=config.genre_l2,
         embeddings_initializer=normal(config.embedding_init),
         name="genre_embedding",
     )(genres)

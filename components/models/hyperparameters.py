@@ -60,6 +60,13 @@ class MlpConfig(ModelConfig):
     dropout: float = Field(
         0.0, ge=0, lt=1, description="Fraction of the hidden layers' inputs dropped in training."
     )
+    embedding_l2: float = Field(
+        3.0, ge=0, description="L2 penalty on the embedding vectors that a training row looks up."
+    )
+    embedding_init: float = Field(
+        0.3, gt=0, le=1, description="Standard deviation of the initial embedding values."
+    )
+    learning_rate: float = Field(0.001, gt=0, le=1, description="Learning rate of Adam.")
 
 
 class GenreMlpConfig(MlpConfig):
@@ -67,6 +74,9 @@ class GenreMlpConfig(MlpConfig):
 
     name: Literal["genre_mlp"] = Field(  # type: ignore[assignment]
         "genre_mlp", description="Name of the model in the registry."
+    )
+    genre_l2: float = Field(
+        0.03, ge=0, description="L2 penalty on the pooled genre vector of a training row."
     )
 
 

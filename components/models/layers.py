@@ -24,24 +24,22 @@ class IdEmbedding(keras.layers.Embedding):
     def __init__(self, input_dim: int, output_dim: int, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(input_dim, output_dim, **kwargs)
         self.l2 = l2
-
-    def build(self, input_shape: Any = None) -> None:
-        if not self.built:
-            self.penalty_weights = self.add_weight(
-                shape=(self.input_dim,), initializer="ones", trainable=False, name="penalty_weights"
-            )
-        super().build(input_shape)
+        self.penalty_weights = np.ones(input_dim, np.float32)
 
     def adapt(self, ids: np.ndarray, exponent: float) -> None:
-        """Sets w from how often each id occurs in the training rows, its mean over these rows being 1."""
+        """Sets w from how often each id occurs in the training rows, its mean over these rows being 1.
+
+        To be called before the first training step. It is not saved: only training needs it.
+        """
         counts = np.bincount(ids.reshape(-1), minlength=self.input_dim)
         weights = np.maximum(counts, 1) ** (exponent - 1.0)
-        self.penalty_weights.assign(weights * (counts.sum() / max(counts @ weights, 1.0e-12)))
+        mean = (counts @ weights) / max(counts.sum(), 1)
+        self.penalty_weights = (weights / max(mean, 1e-12)).astype(np.float32)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         vectors = super().call(inputs)
         if training and self.l2:
-            weights = ops.take(self.penalty_weights, inputs)
+            weights = ops.take(ops.convert_to_tensor(self.penalty_weights), inputs)
             self.add_loss(self.l2 * ops.mean(weights * ops.sum(ops.square(vectors), axis=-1)))
         return vectors
 

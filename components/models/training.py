@@ -79,10 +79,8 @@ def fit(
         batch_size=config.batch_size,
         epochs=config.epochs,
         shuffle=True,
-        validation_data=(x_eval, y_eval),
-        validation_batch_size=_VALIDATION_BATCH,
         callbacks=[
-            _ValidationAuc(x_eval, y_eval),
+            _Validation(x_eval, y_eval),
             keras.callbacks.EarlyStopping(
                 monitor="val_loss", mode="min", patience=config.patience, restore_best_weights=True
             ),
@@ -108,6 +106,12 @@ def fit(
     return model, History(metrics, best_epoch, config.refit, time.perf_counter() - started)
 
 
+def log_loss(y: np.ndarray, p: np.ndarray) -> float:
+    """Mean binary cross-entropy of probabilities, as Keras clips them. Any equal shapes."""
+    p = np.clip(np.asarray(p, np.float64), 1e-7, 1 - 1e-7)
+    return float(-np.mean(np.where(np.asarray(y) > 0.5, np.log(p), np.log1p(-p))))
+
+
 def auc(y: np.ndarray, scores: np.ndarray) -> float:
     """Area under the ROC curve, ties counted half; NaN if only one class is there. Shapes: (N,), (N,)."""
     liked = np.asarray(y).reshape(-1) > 0.5
@@ -119,8 +123,8 @@ def auc(y: np.ndarray, scores: np.ndarray) -> float:
     return float((ranks[liked].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-class _ValidationAuc(keras.callbacks.Callback):
-    """Puts the exact AUC of the validation rows into the logs; no cost in the training step."""
+class _Validation(keras.callbacks.Callback):
+    """Puts log-loss and exact AUC of the validation rows into the logs, from one pass in large batches."""
 
     def __init__(self, x: Arrays, y: np.ndarray) -> None:
         super().__init__()
@@ -128,8 +132,15 @@ class _ValidationAuc(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if logs is not None:
-            scores = self.model.predict(self._x, batch_size=_VALIDATION_BATCH, verbose=0)
-            logs["val_auc"] = auc(self._y, scores)
+            p = np.concatenate(
+                [
+                    self.model.predict_on_batch(
+                        {name: rows[start : start + _VALIDATION_BATCH] for name, rows in self._x.items()}
+                    )
+                    for start in range(0, len(self._y), _VALIDATION_BATCH)
+                ]
+            )
+            logs["val_loss"], logs["val_auc"] = log_loss(self._y, p), auc(self._y, p)
 
 
 def _compiled(config: ModelConfig, sizes: VocabularySizes) -> keras.Model:
