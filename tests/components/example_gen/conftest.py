@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -191,10 +192,17 @@ def parse_all(records: list[bytes]) -> list[tuple[str, str, float, int, list[str
 
     if not records:
         return []
-    batch = example_coder.ExamplesToRecordBatchDecoder().DecodeBatch(records).to_pydict()
-    users, movies = ([v.decode() for [v] in batch[key]] for key in ("user_id", "movie_id"))
-    ratings, timestamps = ([v for [v] in batch[key]] for key in ("rating", "timestamp"))
-    genres = [[g.decode() for g in v or ()] for v in batch["genres"]]
+    batch = example_coder.ExamplesToRecordBatchDecoder().DecodeBatch(records)
+    columns = {name: batch.column(name) for name in batch.schema.names}
+    single = {}
+    for name in ("user_id", "movie_id", "rating", "timestamp"):
+        single[name] = columns[name].flatten().to_pylist()
+        assert len(single[name]) == len(records)
+    users, movies = ([v.decode() for v in single[name]] for name in ("user_id", "movie_id"))
+    ratings, timestamps = single["rating"], single["timestamp"]
+    names = [v.decode() for v in columns["genres"].flatten().to_pylist()]
+    ends = columns["genres"].offsets.to_pylist()
+    genres = [names[start:end] for start, end in itertools.pairwise(ends)]
     rows = list(zip(users, movies, ratings, timestamps, genres, strict=True))
     assert [parse(r) for r in records[:50]] == rows[:50]
     return rows
@@ -225,8 +233,8 @@ def ingest(tmp_path: Path) -> Callable[..., Written]:
         splits = {}
         for split in artifact_utils.decode_split_names(examples.split_names):
             shards = sorted((folder / "examples" / f"Split-{split}").iterdir())
-            records = tf.data.TFRecordDataset([str(s) for s in shards], "GZIP")
-            splits[split] = parse_all(list(records.as_numpy_iterator()))
+            batches = tf.data.TFRecordDataset([str(s) for s in shards], "GZIP").batch(1 << 16)
+            splits[split] = parse_all([r for batch in batches.as_numpy_iterator() for r in batch.tolist()])
         counts = {
             k: examples.get_int_custom_property(k)
             for k in examples.mlmd_artifact.custom_properties

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import hashlib
 import io
 import itertools
 import os
@@ -80,22 +82,38 @@ def test_movielens_100k(ingest: Ingest) -> None:
 def test_bytes_do_not_depend_on_the_ranges(
     ml_csv: Callable[..., Path], ingest: Ingest, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    """One range or hundreds, one bucket or several: the same rows in each split, and the same bytes."""
+    """Read at once or in pieces: the same bytes in every file."""
     folder, config = ml_csv(many()), settings(split={"method": method})
     reference = ingest(folder, config)
-    assert reference.files == ingest(folder, config, "again").files
-    monkeypatch.setattr(executor, "_RANGE_BYTES", 100)
+    monkeypatch.setattr(executor, "_RANGE_BYTES", 700)
     assert reference.files == ingest(folder, config, "ranges").files
 
-    monkeypatch.setattr(executor, "_BUCKET_BYTES", 4000)
+
+@pytest.mark.parametrize("method", ["user_time", "time"])
+def test_buckets(
+    ml_csv: Callable[..., Path], ingest: Ingest, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """In several shards: the same rows in each split, the same counts, and again bytes that do not vary."""
+    folder, config = ml_csv(many() + b"u1,1,0.5,9\n"), settings(split={"method": method})
+    reference = ingest(folder, config)
+    monkeypatch.setattr(executor, "_BUCKET_BYTES", 2500)
     buckets = ingest(folder, config, "buckets")
-    shards = [name for name in buckets.files if "Split-train" in name]
-    assert len(shards) > 1
+    assert len([name for name in buckets.files if "Split-train" in name]) == 3
     for split, rows in reference.splits.items():
         assert sorted(buckets.splits[split]) == sorted(rows)
     assert buckets.counts == reference.counts
-    monkeypatch.setattr(executor, "_RANGE_BYTES", 1 << 20)
-    assert buckets.files == ingest(folder, config, "one-range").files
+    assert buckets.movies == reference.movies
+    monkeypatch.setattr(executor, "_RANGE_BYTES", 700)
+    assert buckets.files == ingest(folder, config, "ranges").files
+
+
+def test_the_bytes_are_known(ml_csv: Callable[..., Path], ingest: Ingest) -> None:
+    """Another process or machine writes the same records, in the same order."""
+    files = ingest(ml_csv(many())).files
+    test = gzip.decompress(files["examples/Split-test/data_tfrecord-00000-of-00001.gz"])
+    assert (
+        hashlib.sha256(test).hexdigest() == "cda081d5abcf8c7ff33b0e39bc58632b3c454598b51b34e042e5c4f9ea5ed7b6"
+    )
 
 
 def test_the_order_is_shuffled(ml_csv: Callable[..., Path], ingest: Ingest) -> None:
@@ -344,3 +362,19 @@ def test_a_folder_whose_name_looks_like_a_glob(tmp_path: Path) -> None:
     [examples] = run_pipeline(formats.detect(str(folder), IngestSettings()), IngestSettings(), tmp_path / "p")
     assert examples.custom_properties["num_rows"].int_value == 480
     assert "num_files:1" in examples.custom_properties["input_fingerprint"].string_value
+
+
+def test_the_sample_of_a_custom_csv(ingest: Ingest) -> None:
+    """The one in data/README.md, with the settings that stand there."""
+    import yaml
+
+    data = Path(__file__).resolve().parents[3] / "data"
+    text = (data / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
+    values = yaml.safe_load(text)["data"]
+    out = ingest(data.parent / values.pop("path"), settings(**values))
+    assert out.counts["num_rows"] == 40
+    assert out.counts["num_ratings_without_movie"] == 0
+    titles = {m["movie_id"]: m["title"] for m in out.movies}
+    assert titles["f007"] == "Harbour; or, The Long Wait (1968)"
+    assert titles["f011"] == "Café Mirabelle (2008)"
+    assert {row[0] for row in out.splits["test"]} == {"anna", "bert", "007", "dora"}
