@@ -7,7 +7,7 @@ the caller can count all of them before it decides.
 """
 
 # Paths may be URIs, which pathlib would mangle.
-# ruff: noqa: PTH100, PTH118, PTH119, PTH122
+# ruff: noqa: PTH100, PTH118, PTH119, PTH120, PTH122
 
 from __future__ import annotations
 
@@ -371,12 +371,20 @@ def _listing(base: str) -> str:
 
 
 def _undetectable(problem: str, base: str) -> DataError:
+    # A folder too high, as an archive unpacks.
+    inner = [
+        os.path.dirname(path)
+        for name in ("u.data", "ratings.dat", "ratings.csv", "*.inter")
+        for path in match(base, f"*/{name}")
+    ]
     return DataError(
         problem,
         where=base,
         found=_listing(base),
         expected="one of\n" + "\n".join(f"    {layout:<8} {needs}" for layout, needs in _NEEDS.items()),
-        fix="set data.layout, and data.ratings_file where the file has another name",
+        fix=f"set data.path to {inner[0]}"
+        if inner
+        else "set data.layout, and data.ratings_file where the file has another name",
     )
 
 
@@ -680,10 +688,18 @@ def _parse(data: bytes, fmt: TextFormat, types: Mapping[str, pa.DataType], inval
 
 def _parse_fast(data: bytes, fmt: TextFormat) -> pa.Table | None:
     """Reads straight into the types, or says None when anything at all is unusual."""
+    types = {field.name: field.type for field in RATINGS_SCHEMA}
     try:
         if not data.isascii():
             data = data.decode(fmt.encoding).encode()
-        table = _parse(data, fmt, {f.name: f.type for f in RATINGS_SCHEMA})
+        try:
+            table = _parse(data, fmt, types)
+        except pa.ArrowInvalid:  # perhaps because timestamps are written as 964982703.0
+            table = _parse(data, fmt, types | {TIMESTAMP_KEY: pa.float64()})
+            seconds = _whole(table[TIMESTAMP_KEY].combine_chunks())
+            if seconds.null_count:
+                return None
+            table = table.set_column(table.schema.get_field_index(TIMESTAMP_KEY), TIMESTAMP_KEY, seconds)
     except (pa.ArrowInvalid, UnicodeDecodeError):
         return None
     if (

@@ -217,7 +217,9 @@ def ingest(tmp_path: Path) -> Callable[..., Written]:
 
     from components.example_gen import component, executor
 
-    def run(path: Path | str, settings: IngestSettings | None = None, name: str = "out") -> Written:
+    def run(
+        path: Path | str, settings: IngestSettings | None = None, name: str = "out", threads: int = 1
+    ) -> Written:
         settings = settings or IngestSettings()
         node = component.RatingsExampleGen(formats.detect(str(path), settings), settings)
         folder = tmp_path / name
@@ -225,7 +227,10 @@ def ingest(tmp_path: Path) -> Callable[..., Written]:
         examples.uri, movies.uri = str(folder / "examples"), str(folder / "movies")
         properties = {k: v for k, v in node.exec_properties.items() if v is not None}
         context = base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"],
+            beam_pipeline_args=[
+                f"--direct_running_mode={'in_memory' if threads == 1 else 'multi_threading'}",
+                f"--direct_num_workers={threads}",
+            ],
             tmp_dir=str(tmp_path / "tmp"),
             unique_id="1",
         )

@@ -93,7 +93,7 @@ def test_bytes_do_not_depend_on_the_ranges(
 def test_buckets(
     ml_csv: Callable[..., Path], ingest: Ingest, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    """In several shards: the same rows in each split, the same counts, and again bytes that do not vary."""
+    """In several shards: the same rows in each split, the same counts, and bytes that workers do not change."""
     folder, config = ml_csv(many() + b"u1,1,0.5,9\n"), settings(split={"method": method})
     reference = ingest(folder, config)
     monkeypatch.setattr(executor, "_BUCKET_BYTES", 2500)
@@ -104,7 +104,7 @@ def test_buckets(
     assert buckets.counts == reference.counts
     assert buckets.movies == reference.movies
     monkeypatch.setattr(executor, "_RANGE_BYTES", 700)
-    assert buckets.files == ingest(folder, config, "ranges").files
+    assert buckets.files == ingest(folder, config, "threads", threads=3).files
 
 
 def test_the_bytes_are_known(ml_csv: Callable[..., Path], ingest: Ingest) -> None:

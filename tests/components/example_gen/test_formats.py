@@ -390,6 +390,13 @@ def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
         formats.detect(str(tmp_path / "no"), DEFAULT)
 
 
+def test_a_folder_too_high(tmp_path: Path) -> None:
+    (tmp_path / "ml-x").mkdir()
+    (tmp_path / "ml-x" / "u.data").write_text("1\t1\t1\t1\n")
+    with pytest.raises(DataError, match=f"set data.path to {re.escape(str(tmp_path / 'ml-x'))}"):
+        formats.detect(str(tmp_path), DEFAULT)
+
+
 def test_utf_16_is_refused(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text(GOOD, encoding="utf-16")
     with pytest.raises(DataError, match="UTF-16"):
