@@ -246,6 +246,13 @@ def detect(path: str, settings: IngestSettings) -> Source:
             )
     layout, ratings = _detect_layout(base, ratings, settings)
     source = Source(layout, base, ratings, _movies_pattern(base, layout, ratings, settings))
+    if source.movies is not None and _specs(source.ratings) != _specs(source.movies):
+        raise DataError(
+            "The patterns of the ratings and of the movies do not have the same span.",
+            found=f"{source.ratings} and {source.movies}",
+            expected="the same of {SPAN}, {VERSION}, {YYYY}, {MM}, {DD} in both, as TFX resolves them together",
+            fix="correct data.ratings_file and data.movies_file",
+        )
     for pattern, read_format in ((source.ratings, ratings_format), (source.movies, movies_format)):
         if pattern is not None:
             matches = match(base, pattern)
@@ -362,6 +369,10 @@ def _movies_pattern(base: str, layout: str, ratings: str, settings: IngestSettin
         if candidate != name and match(base, os.path.join(folder, candidate)):
             return os.path.join(folder, candidate)
     return None
+
+
+def _specs(pattern: str) -> set[str]:
+    return {name for name, _ in _SPAN_SPEC.findall(pattern)}
 
 
 def _listing(base: str) -> str:

@@ -397,6 +397,14 @@ def test_a_folder_too_high(tmp_path: Path) -> None:
         formats.detect(str(tmp_path), DEFAULT)
 
 
+def test_a_span_in_one_pattern_only(tmp_path: Path) -> None:
+    """TFX resolves the patterns of ratings and movies together."""
+    (tmp_path / "r-1.csv").write_text(GOOD)
+    (tmp_path / "movies.csv").write_text("movie_id,title,genres\n1,a,b\n")
+    with pytest.raises(DataError, match="do not have the same span"):
+        formats.detect(str(tmp_path), IngestSettings(ratings_file="r-{SPAN}.csv"))
+
+
 def test_utf_16_is_refused(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text(GOOD, encoding="utf-16")
     with pytest.raises(DataError, match="UTF-16"):
