@@ -27,12 +27,14 @@ class IdEmbedding(keras.layers.Embedding):
         self.penalty_weights = np.ones(input_dim, np.float32)
 
     def adapt(self, ids: np.ndarray, exponent: float) -> None:
-        """Sets w from how often each id occurs in the training rows, its mean over these rows being 1.
+        """Learns from the training rows how often each id occurs; call it before the first training step.
 
-        To be called before the first training step. It is not saved: only training needs it.
+        Sets w, its mean over these rows being 1 (not saved: only training needs it), and lets ids without
+        a row, such as the out-of-vocabulary ones, start, and so stay, at zero instead of at random.
         """
         counts = np.bincount(ids.reshape(-1), minlength=self.input_dim)
         weights = np.maximum(counts, 1) ** (exponent - 1.0)
+        self.embeddings.assign(self.embeddings * (counts > 0)[:, None])
         mean = (counts @ weights) / max(counts.sum(), 1)
         self.penalty_weights = (weights / max(mean, 1e-12)).astype(np.float32)
 

@@ -94,13 +94,15 @@ def test_labels_may_have_any_shape_and_type():
 def test_penalties_grow_with_the_chosen_power_of_frequency(exponent):
     """Summed over the rows, an id's penalty is in proportion to count ** exponent; the mean weight is 1."""
     ids = np.repeat([0, 1, 2], [1, 4, 16])
-    layer = IdEmbedding(5, 2)
+    layer = IdEmbedding(5, 2, embeddings_initializer="ones")
+    layer.build()
     layer.adapt(ids, exponent)
     weights = layer.penalty_weights
     total = weights[:3] * [1, 4, 16]
     np.testing.assert_allclose(total / total[0], np.array([1, 4, 16]) ** exponent, rtol=1e-6)
     assert weights[ids].mean() == pytest.approx(1)
     assert np.isfinite(weights).all()
+    np.testing.assert_array_equal(layer.embeddings.numpy()[:, 0], [1, 1, 1, 0, 0])
 
 
 def test_auc_is_the_exact_one():
