@@ -4,8 +4,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.up-to-date
 ARGS ?=
 
-PYTHON ?= $(shell for python in python3.11 python3 python; do \
-	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+# A CPython 3.11 to build .venv with; looked for when not given.
+PYTHON ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check bench-ingest lock clean
@@ -29,20 +29,24 @@ bench-ingest: setup ## Our ExampleGen against the stock CsvExampleGen on 1M rows
 
 setup: $(STAMP)
 
-# uv comes from PyPI at the version and hashes of the lock where the machine has none. The stamp is
-# written last, so an interrupted set-up is taken up again.
+# uv comes from PyPI at the version and hashes of the lock where the machine has none. The stamp is written last, so
+# that an interrupted set-up is taken up again.
 $(STAMP): requirements.lock setup.py
-	@$(if $(PYTHON),,echo 'Marquee needs CPython 3.11 (found: '"$$(python3 --version 2>&1 || echo none)"'); install it or say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11' >&2; exit 1)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Marquee needs CPython 3.11, but $(PYTHON) is %d.%d; say where 3.11 is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" % sys.version_info[:2])'
-	@echo 'Setting up $(VENV) (once, about a minute)...'
-	@uv=$$(command -v uv); if [ -z "$$uv" ]; then \
-		mkdir -p .uv && sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .uv/requirements.txt && \
-		PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --require-hashes --upgrade --target .uv -r .uv/requirements.txt && \
-		uv=.uv/bin/uv || exit 1; fi; \
-	export UV_LINK_MODE=copy; [ "$$(stat -c %d .)" != "$$(stat -c %d $$HOME 2>/dev/null)" ] || export UV_LINK_MODE=hardlink; \
-	{ [ -x $(BIN)/python ] || $$uv venv -q --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV); } && \
-	$$uv pip sync -q --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock && \
-	$$uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --editable . && \
+	@set -e; is311='import sys; sys.exit(sys.version_info[:2] != (3, 11))'; python=; \
+	for candidate in $(or $(PYTHON),python3.11 python3 python); do \
+		if $$candidate -c "$$is311" 2>/dev/null; then python=$$candidate; break; fi; done; \
+	if [ -z "$$python" ]; then \
+		echo "Marquee needs CPython 3.11, but $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>/dev/null || echo missing): install it, or say where it is with PYTHON=/path/to/python3.11." >&2; \
+		exit 1; fi; \
+	echo 'Setting up $(VENV) (once, about a minute)...'; \
+	uv=$$(command -v uv || true); if [ -z "$$uv" ]; then \
+		mkdir -p .uv; sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .uv/requirements.txt; \
+		PIP_ROOT_USER_ACTION=ignore $$python -m pip install -q --disable-pip-version-check --no-deps \
+			--require-hashes --upgrade --target .uv -r .uv/requirements.txt; \
+		uv=.uv/bin/uv; fi; \
+	[ -x $(BIN)/python ] || $$uv venv -q --python "$$($$python -c 'import sys; print(sys.executable)')" $(VENV); \
+	$$uv pip sync -q --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock; \
+	$$uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
 	touch $(STAMP)
 
 lock: ## Resolve requirements.lock anew from setup.py (CPython 3.11, Linux x86-64; needs uv)

@@ -103,6 +103,9 @@ def _examples(node: Node) -> str:
     ):
         if of.get(name):
             text += f", {of[name]:,} {what}"
+    artifact = node.output("examples")
+    if artifact and of.get("num_rejected"):
+        text += f"; see {artifact.uri}/rejects.csv"
     return text
 
 
