@@ -10,12 +10,12 @@ from tfx import types
 from tfx.components.trainer import executor as trainer_executor
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto import trainer_pb2
-from tfx.types import standard_artifacts, standard_component_specs
+from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter
 from tfx.utils import json_utils
 
 from components.example_gen.component import Movies
-from components.features import SPLITS
+from components.features import TEST_SPLIT
 from components.trainer.run import RUN_SUMMARY, run_fn
 
 
@@ -31,8 +31,8 @@ class Executor(trainer_executor.GenericExecutor):
         custom_config = {
             **json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY]),
             "movies_uri": input_dict["movies"][0].uri,
-            # Rows of these splits count as rated in the export, trained on or not.
-            "rated": [f"{input_dict['examples'][0].uri}/Split-{split}/*" for split in SPLITS],
+            # Neither trained on nor validated with, but rated all the same.
+            "test_files": [artifact_utils.get_split_uri(input_dict["examples"], TEST_SPLIT) + "/*"],
         }
         exec_properties = {
             **exec_properties,

@@ -48,13 +48,13 @@ def run_fn(fn_args: FnArgs) -> None:
         callbacks=[keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False)],
     )
     user, movie = (features.transformed_name(key) for key in (features.USER_KEY, features.MOVIE_KEY))
-    rated = read_examples(fn_args.custom_config["rated"], transform)
+    test = read_examples(fn_args.custom_config["test_files"], transform)
     export(
         fn_args.serving_model_dir,
         model,
         transform,
         read_movies(fn_args.custom_config["movies_uri"]),
-        np.stack([rated[user], rated[movie]], axis=1),
+        np.concatenate([np.stack([rows[user], rows[movie]], axis=1) for rows in (train, evaluation, test)]),
     )
     summary = {
         "model_name": config.name,

@@ -42,9 +42,7 @@ def transformed(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
     from components.preprocessing import preprocessing_fn
     from tests.conftest import REPOSITORY
 
-    schema = text_format.Parse(
-        (REPOSITORY / "schema" / "schema.pbtxt").read_bytes(), schema_pb2.Schema()
-    )
+    schema = text_format.Parse((REPOSITORY / "schema" / "schema.pbtxt").read_bytes(), schema_pb2.Schema())
     metadata = tft.DatasetMetadata(schema)
     raw = [
         {"user_id": user, "movie_id": movie, "rating": rating, "genres": genres, "timestamp": 978300760}

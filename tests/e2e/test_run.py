@@ -54,7 +54,7 @@ def workspace(marquee, movielens_slice, tmp_path_factory) -> Workspace:
         first,
         marquee("run", *options),
         marquee("run", *options, "--set", "evaluation.min_auc=0.99"),
-        marquee("run", *options, "--set", "model.name=genre_mlp", "--set", "evaluation.max_auc_drop=0.2")
+        marquee("run", *options, "--set", "model.name=genre_mlp", "--set", "evaluation.max_auc_drop=0.2"),
     )
 
 
@@ -100,7 +100,9 @@ def test_evaluation_is_of_the_test_split_and_sliced(workspace):
     num_test = first.nodes["RatingsExampleGen"].output("examples").properties["num_test"]
     assert metrics["example_count"]["doubleValue"] == num_test
     assert {"auc", "binary_crossentropy", "binary_accuracy", "calibration"} <= set(metrics)
-    assert {("user_activity", name) for name in ("heavy", "medium", "light")} <= {key[0] for key in slices if key}
+    assert {("user_activity", name) for name in ("heavy", "medium", "light")} <= {
+        key[0] for key in slices if key
+    }
     assert (("genres", "Drama"),) in slices
 
 
@@ -165,7 +167,9 @@ def test_recommend(workspace, marquee):
     ratings = next(Path(workspace.config.data.path).glob("*.inter")).read_text().splitlines()
     rated = {row.split("\t")[1] for row in ratings if row.startswith("7\t")}
     assert not rated & {movie["movie_id"] for movie in known["movies"]}
-    everything = json.loads(marquee("recommend", "7", "--all", "-k", "9999", "--json", *workspace.options).stdout)
+    everything = json.loads(
+        marquee("recommend", "7", "--all", "-k", "9999", "--json", *workspace.options).stdout
+    )
     ids = [movie["movie_id"] for movie in everything[0]["movies"]]
     assert len(ids) == len(set(ids))
     assert rated & set(ids)

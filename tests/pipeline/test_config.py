@@ -43,7 +43,8 @@ def test_a_model_without_a_name_is_the_default_one():
 
 
 @pytest.mark.parametrize(
-    ("path", "name"), [("/data/my ratings/", "my-ratings"), ("ratings.csv", "ratings.csv"), (".", Path.cwd().name)]
+    ("path", "name"),
+    [("/data/my ratings/", "my-ratings"), ("ratings.csv", "ratings.csv"), (".", Path.cwd().name)],
 )
 def test_the_name_follows_the_path(path, name):
     assert load_config(overrides=[f"data.path={path}"]).name == name
@@ -56,7 +57,10 @@ def test_the_name_follows_the_path(path, name):
         (["embedding_dim=3"], ["'embedding_dim'", "did you mean model.embedding_dim?"]),
         (["dataa.path=x"], ["'dataa'", "did you mean data?"]),
         (["data.split.metod=x"], ["'data.split.metod'", "did you mean data.split.method?"]),
-        (["model.name=dot_prodct"], ["'dot_prodct'", "one of dot_product, mlp", "did you mean 'dot_product'?"]),
+        (
+            ["model.name=dot_prodct"],
+            ["'dot_prodct'", "one of dot_product, mlp", "did you mean 'dot_product'?"],
+        ),
         (["data.split.method=user_tim"], ["'user_tim'", "user_time, time", "did you mean 'user_time'?"]),
         (["model.embedding_dim=many"], ["model.embedding_dim", "'many'", "valid integer"]),
         (["model.embedding_dim=0"], ["model.embedding_dim", "found:    0", "greater than or equal to 1"]),
