@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import tempfile
 from dataclasses import dataclass
 from typing import Any
@@ -56,13 +57,12 @@ def transformed(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
             lambda inputs: preprocessing_fn(inputs, config)
         )
         _ = function | tft_beam.WriteTransformFn(folder + "/output")
-        collected: list[dict[str, Any]] = []
         path = folder + "/rows"
         _ = rows | beam.Map(repr_row) | beam.io.WriteToText(path, shard_name_template="")
     # What the Transform component adds to the output.
     metadata_io.write_metadata(metadata, f"{folder}/output/{tft.TFTransformOutput.RAW_METADATA_DIR}")
     with open(path, encoding="utf-8") as lines:
-        collected = [eval(line) for line in lines]  # noqa: S307 -- written just above
+        collected = [ast.literal_eval(line) for line in lines]
     return Transformed(collected, tft.TFTransformOutput(folder + "/output"))
 
 
