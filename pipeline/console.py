@@ -74,16 +74,18 @@ def component_line(name: str, state: str, seconds: float, figure: str) -> Text:
     )
 
 
-def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> Table:
-    """A table; columns are (header, "left" or "right")."""
-    result = Table(
-        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
-    )
+def print_table(
+    console: Console, title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]
+) -> None:
+    """Prints a title and a table; columns are (header, "left" or "right")."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for header, justify in columns:
-        result.add_column(header, justify="right" if justify == "right" else "left", header_style="dim")
+        table.add_column(header, justify="right" if justify == "right" else "left", header_style="dim")
     for row in rows:
-        result.add_row(*map(Text, row))
-    return result
+        table.add_row(*map(Text, row))
+    # Not as the table's own title, which would be broken to the table's width.
+    console.print(Text(title, style="bold"))
+    console.print(table)
 
 
 def figure(node: Node) -> str:
