@@ -191,9 +191,8 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
     console.print()
     _print_answers(console, answers, [f"Recommended to user {user}, who rated most movies"], "score")
     console.print()
-    console.print(
-        f"Next: marquee recommend USER_ID{flags}, marquee similar TITLE{flags}, marquee status{flags}"
-    )
+    for command in ("recommend USER_ID", "similar TITLE", "status"):
+        console.print(f"Next: marquee {command}{flags}", soft_wrap=True)
     return True
 
 
@@ -218,7 +217,7 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
       marquee status --config ml-1m --json
     """
     from pipeline.config import load_config
-    from pipeline.console import captured, table
+    from pipeline.console import captured, print_table
     from pipeline.runs import pushed_versions, read_runs
 
     config = load_config(file, overrides)
@@ -235,8 +234,8 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
                 f"No runs of {config.name} under {_short(config.pipeline_root)}; `marquee run` makes one."
             )
             return
-        columns = [("run", ""), ("state", ""), ("model", ""), ("rows", "right"), ("AUC", "right")]
-        columns += [("log-loss", "right"), ("blessed", ""), ("version", "")]
+        columns = [("run", "left"), ("state", "left"), ("model", "left"), ("rows", "right"), ("AUC", "right")]
+        columns += [("log-loss", "right"), ("blessed", "left"), ("version", "left")]
         rows = [
             [
                 f"{datetime.fromisoformat(row['started']):%Y-%m-%d %H:%M:%S}",
@@ -250,7 +249,7 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
             ]
             for row in runs
         ]
-        console.print(table(f"Runs of {config.name}", columns, rows))
+        print_table(console, f"Runs of {config.name}", columns, rows)
         console.print()
         if versions:
             console.print(
@@ -352,9 +351,9 @@ def _served(config: PipelineConfig) -> Any:
 
 
 def _print_answers(console: Console, answers: Sequence[Answer], titles: Sequence[str], score: str) -> None:
-    from pipeline.console import table
+    from pipeline.console import print_table
 
-    columns = [("", "right"), ("movie", ""), ("title", ""), ("genres", ""), (score, "right")]
+    columns = [("", "right"), ("movie", "left"), ("title", "left"), ("genres", "left"), (score, "right")]
     for answer, title in zip(answers, titles, strict=True):
         if title is not titles[0]:
             console.print()
@@ -362,7 +361,7 @@ def _print_answers(console: Console, answers: Sequence[Answer], titles: Sequence
             [str(rank), movie.id, str(movie), ", ".join(movie.genres), f"{value:.3f}"]
             for rank, (movie, value) in enumerate(answer.movies, start=1)
         ]
-        console.print(table(title, columns, rows))
+        print_table(console, title, columns, rows)
 
 
 def _as_json(key: str, answers: Sequence[Answer]) -> str:
