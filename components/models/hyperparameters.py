@@ -33,7 +33,7 @@ class ModelConfig(BaseModel):
     batch_size: int = Field(1024, ge=1, description="Rows in a training step.")
     epochs: int = Field(60, ge=1, description="Most passes over the training rows.")
     patience: int = Field(
-        3, ge=1, description="Epochs without a better validation loss after which training stops."
+        4, ge=1, description="Epochs without a better validation loss after which training stops."
     )
     refit: bool = Field(
         True,
@@ -62,9 +62,6 @@ class MlpConfig(ModelConfig):
     )
     embedding_l2: float = Field(
         3.0, ge=0, description="L2 penalty on the embedding vectors that a training row looks up."
-    )
-    embedding_init: float = Field(
-        0.3, gt=0, le=1, description="Standard deviation of the initial embedding values."
     )
     learning_rate: float = Field(0.001, gt=0, le=1, description="Learning rate of Adam.")
 
