@@ -37,7 +37,12 @@ def test_a_movie_is_liked_from_the_least_rating_on(transformed: Transformed):
 def test_genres_keep_their_number(transformed: Transformed):
     lengths = {row["movie_id_xf"]: len(row["genres_xf"]) for row in transformed.rows}
     movies = [movie.decode() for movie in transformed.output.vocabulary_by_name("movie_id")]
-    assert {movies[index]: length for index, length in lengths.items()} == {"m1": 2, "m2": 1, "m3": 0, "m4": 1}
+    assert {movies[index]: length for index, length in lengths.items()} == {
+        "m1": 2,
+        "m2": 1,
+        "m3": 0,
+        "m4": 1,
+    }
 
 
 def test_activity_is_by_rank_of_the_user(transformed: Transformed):

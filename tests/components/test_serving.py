@@ -116,9 +116,7 @@ PAIRS = [(user, movie) for user in USERS for movie in [*MOVIES, "nowhere"]]
 
 
 def test_predict_is_the_model_in_process(exported, transformed):
-    np.testing.assert_allclose(
-        predict(exported, PAIRS), in_process(exported, transformed, PAIRS), rtol=1e-5
-    )
+    np.testing.assert_allclose(predict(exported, PAIRS), in_process(exported, transformed, PAIRS), rtol=1e-5)
 
 
 @pytest.mark.parametrize("genres_given", [True, False])
@@ -136,7 +134,9 @@ def test_genres_given_in_a_request_hold(exported):
     import tensorflow as tf
 
     requests = [request_of("ann", "m2", ["Comedy"]), request_of("ann", "m2", ["War", "Drama"])]
-    ours, other = exported.signatures["serving_default"](examples=tf.constant(requests))["probability"].numpy()
+    ours, other = exported.signatures["serving_default"](examples=tf.constant(requests))[
+        "probability"
+    ].numpy()
     assert ours == pytest.approx(predict(exported, [("ann", "m2")])[0], rel=1e-5)
     assert (ours != other) == (exported.name == "genre_mlp")
 
@@ -205,6 +205,8 @@ signatures = tf.saved_model.load({exported.path!r}).signatures
 one = tf.constant(["ann"])
 print(float(signatures["predict"](user_ids=one, movie_ids=tf.constant(["m1"]))["probability"][0]))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd="/", check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd="/", check=False
+    )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) == pytest.approx(predict(exported, [("ann", "m1")])[0], rel=1e-5)
