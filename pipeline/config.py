@@ -16,7 +16,7 @@ from components.example_gen.settings import IngestSettings
 from components.models.hyperparameters import MODEL_CONFIGS, AnyModelConfig, DotProductConfig
 
 if TYPE_CHECKING:
-    from components.example_gen.formats import Source
+    from components.example_gen.detection import Source
 
 CONFIGS = Path(__file__).parent / "configs"
 SCHEMA = Path(__file__).parent.parent / "schema" / "schema.pbtxt"
@@ -50,10 +50,10 @@ class DataConfig(IngestSettings):
         """Finds the files and checks their headers.
 
         Raises:
-            DataError: As `components.example_gen.formats.detect`.
+            DataError: As `components.example_gen.detection.detect`.
         """
         # Imported here as configurations are also read where no input is.
-        from components.example_gen import builtin, formats
+        from components.example_gen import builtin, detection
 
         path = self.path
         if path == f"{BUILTIN}ml-100k":
@@ -65,7 +65,7 @@ class DataConfig(IngestSettings):
                 found=repr(path),
                 expected=f"{BUILTIN}ml-100k, or the path of a folder or file",
             )
-        return formats.detect(path, self.ingest)
+        return detection.detect(path, self.ingest)
 
 
 class LabelConfig(_Section):

@@ -11,7 +11,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import component_spec, standard_artifacts, standard_component_specs
 
-from components.example_gen import executor, formats
+from components.example_gen import detection, executor, formats
 from components.example_gen.settings import IngestSettings
 
 
@@ -46,12 +46,12 @@ class RatingsExampleGen(tfx_example_gen.FileBasedExampleGen):
      - `movies`: Channel of type `Movies`.
 
     ```
-    source = formats.detect(path, settings)
+    source = detection.detect(path, settings)
     example_gen = RatingsExampleGen(source, settings)
     ```
 
     Args:
-        source: What `formats.detect` found.
+        source: What `detection.detect` found.
         settings: The same settings.
         range_config: Which span to read, where the file patterns have one; the latest when None.
     """
@@ -61,7 +61,7 @@ class RatingsExampleGen(tfx_example_gen.FileBasedExampleGen):
 
     def __init__(
         self,
-        source: formats.Source,
+        source: detection.Source,
         settings: IngestSettings,
         range_config: range_config_pb2.RangeConfig | None = None,
     ) -> None:

@@ -35,7 +35,7 @@ from tfx.utils import proto_utils
 from tfx_bsl.coders import example_coder
 
 from components.errors import DataError
-from components.example_gen import formats, splits
+from components.example_gen import files, formats, splits
 from components.example_gen.settings import IngestSettings, SplitSettings
 from components.features import GENRES_KEY, MOVIE_KEY, RATING_KEY, SPLITS, TIMESTAMP_KEY, USER_KEY
 
@@ -75,18 +75,18 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         Raises:
             DataError: More rows are malformed than allowed, a (user, movie) pair is there twice where that is
-                an error, a split would be empty, or what `formats.detect` raises.
+                an error, a split would be empty, or what `detection.detect` raises.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         settings = IngestSettings.model_validate_json(exec_properties[SETTINGS_KEY])
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
         movies = artifact_utils.get_single_instance(output_dict[MOVIES_KEY])
-        files = _input_files(exec_properties)
+        inputs = _input_files(exec_properties)
 
         catalogue = formats.MOVIES_SCHEMA.empty_table()
         rejects: list[formats.Reject] = []
-        if formats.MOVIES in files:
-            path = formats.sole_file(files[formats.MOVIES])
+        if formats.MOVIES in inputs:
+            path = files.sole_file(inputs[formats.MOVIES])
             catalogue, rejects = formats.read_movies(path, settings.layout, settings)
             _check_rejects(rejects, len(rejects), catalogue.num_rows + len(rejects), "movies", settings)
         catalogue_path = os.path.join(movies.uri, MOVIES_FILE)
@@ -94,7 +94,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         parts = [
             part
-            for path in files[formats.RATINGS]
+            for path in inputs[formats.RATINGS]
             for part in formats.plan(
                 path, formats.ratings_format(path, settings.layout, settings), _RANGE_BYTES
             )
@@ -157,14 +157,14 @@ def _input_files(exec_properties: Mapping[str, Any]) -> dict[str, list[str]]:
     config = example_gen_pb2.Input()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], config)
     base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-    files = {}
+    inputs = {}
     for split in config.splits:
-        files[split.name] = formats.glob_files(os.path.join(base, split.pattern))
-        if not files[split.name]:
+        inputs[split.name] = files.glob_files(os.path.join(base, split.pattern))
+        if not inputs[split.name]:
             raise DataError(
                 f"The {split.name} are not there any more.", where=os.path.join(base, split.pattern)
             )
-    return files
+    return inputs
 
 
 def _build(

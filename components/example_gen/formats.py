@@ -1,25 +1,21 @@
 """Readers of ratings and movies, one a layout.
 
-`detect` looks at names and headers only. `ratings_format` turns one file's header into a `TextFormat` or
-`ParquetFormat`; `plan` cuts the file into ranges that workers read on their own; `read_ratings` reads one of
-them into Arrow columns. A row that cannot be used comes back as a `Reject`, never as an exception, so that
-the caller can count all of them before it decides.
+`ratings_format` turns one file's header into a `TextFormat` or `ParquetFormat`; `plan` cuts the file into
+ranges that workers read on their own; `read_ratings` reads one of them into Arrow columns. A row that cannot
+be used comes back as a `Reject`, never as an exception, so that the caller can count all of them before it
+decides.
 """
-
-# Paths may be URIs, which pathlib would mangle.
-# ruff: noqa: PTH100, PTH118, PTH119, PTH120, PTH122
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import difflib
-import glob
 import io
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +24,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from components.errors import DataError
+from components.example_gen import files
 from components.example_gen.settings import IngestSettings, MovieColumns, RatingColumns
 from components.features import GENRES_KEY, MOVIE_KEY, RATING_KEY, TIMESTAMP_KEY, TITLE_KEY, USER_KEY
 
@@ -59,18 +56,9 @@ ML_100K_GENRES = (
 # How the layouts say that a movie has no genre.
 _NO_GENRE = frozenset({"", "unknown", "(no genres listed)"})
 
-_NEEDS = {
-    "ml-100k": "u.data and u.item",
-    "ml-dat": "ratings.dat and movies.dat",
-    "ml-csv": "ratings.csv (userId,movieId,rating,timestamp) and movies.csv",
-    "recbole": "one .inter file, and an .item file of the same name for titles and genres",
-    "csv": "one .csv or .tsv file with a header, and data.columns",
-    "parquet": "one .parquet file, and data.columns",
-}
 _ML_CSV = {USER_KEY: "userId", MOVIE_KEY: "movieId", RATING_KEY: "rating", TIMESTAMP_KEY: "timestamp"}
 _RECBOLE = {USER_KEY: "user_id", MOVIE_KEY: "item_id", RATING_KEY: "rating", TIMESTAMP_KEY: "timestamp"}
 _HEAD_BYTES = 1 << 16
-_SPAN_SPEC = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(:\d+)?\}")
 _BOM = b"\xef\xbb\xbf"
 
 RATINGS_SCHEMA = pa.schema(
@@ -89,16 +77,6 @@ MOVIES_SCHEMA = pa.schema(
         (YEAR_KEY, pa.int32()),
     ]
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """What `detect` found: files as glob patterns relative to a folder, which is what TFX's driver wants."""
-
-    layout: str
-    base: str
-    ratings: str
-    movies: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,253 +128,6 @@ class Reject:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.reason}"
-
-
-# --- files ----------------------------------------------------------------------------------------
-
-
-class _Local:
-    open = staticmethod(open)
-    exists = staticmethod(os.path.exists)
-    isdir = staticmethod(os.path.isdir)
-    listdir = staticmethod(os.listdir)
-    glob = staticmethod(glob.glob)
-
-
-def _files(path: str) -> Any:
-    """File operations for a path; those of TFX cost an import of TensorFlow, so only for remote ones."""
-    if "://" not in path:
-        return _Local
-    from tfx.dsl.io import fileio
-
-    return fileio
-
-
-def open_file(path: str) -> BinaryIO:
-    """Opens a local or remote file for reading bytes.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    try:
-        return _files(path).open(path, "rb")
-    except OSError as error:
-        raise DataError(f"The file cannot be read: {error.strerror or error}.", where=path) from error
-
-
-def match(base: str, pattern: str) -> list[str]:
-    """Files that match a pattern relative to `base`, sorted; span specs match anything."""
-    return glob_files(os.path.join(glob.escape(base), _SPAN_SPEC.sub("*", pattern)))
-
-
-def sole_file(paths: Sequence[str]) -> str:
-    """The one movies table.
-
-    Raises:
-        DataError: There are several.
-    """
-    if len(paths) > 1:
-        raise DataError(
-            "More than one file matches data.movies_file.",
-            found=", ".join(paths),
-            expected="one movies table",
-        )
-    return paths[0]
-
-
-def glob_files(pattern: str) -> list[str]:
-    """Files that match a glob, sorted, without folders."""
-    files = _files(pattern)
-    return sorted(path for path in files.glob(pattern) if not files.isdir(path))
-
-
-# --- detection ------------------------------------------------------------------------------------
-
-
-def detect(path: str, settings: IngestSettings) -> Source:
-    """Finds the layout and the files, and checks that they can be read, by names and headers alone.
-
-    Args:
-        path: A folder, or the ratings file itself.
-        settings: What the configuration says of the input.
-
-    Returns:
-        The source for `RatingsExampleGen`.
-
-    Raises:
-        DataError: The path or a file or column is missing, the layout is not clear, the separator is wrong,
-            or a file has no rows.
-    """
-    path = os.fspath(path)
-    files = _files(path)
-    if not files.exists(path):
-        raise DataError("The input path does not exist.", where=path, fix="correct data.path")
-    if "://" not in path:
-        path = os.path.abspath(path)
-    if files.isdir(path):
-        base, ratings = path, settings.ratings_file
-    else:
-        base, ratings = os.path.split(path)
-        ratings = glob.escape(ratings)
-        if settings.ratings_file is not None:
-            raise DataError(
-                "data.path is a file, so data.ratings_file has no meaning.",
-                where=path,
-                fix="make data.path the folder, or drop data.ratings_file",
-            )
-    layout, ratings = _detect_layout(base, ratings, settings)
-    source = Source(layout, base, ratings, _movies_pattern(base, layout, ratings, settings))
-    if source.movies is not None and _specs(source.ratings) != _specs(source.movies):
-        raise DataError(
-            "The patterns of the ratings and of the movies do not have the same span.",
-            found=f"{source.ratings} and {source.movies}",
-            expected="the same of {SPAN}, {VERSION}, {YYYY}, {MM}, {DD} in both, as TFX resolves them together",
-            fix="correct data.ratings_file and data.movies_file",
-        )
-    for pattern, read_format in ((source.ratings, ratings_format), (source.movies, movies_format)):
-        if pattern is not None:
-            matches = match(base, pattern)
-            if not matches:
-                raise DataError(
-                    f"There is no file {pattern}.",
-                    where=base,
-                    found=_listing(base),
-                    expected=f"for the layout {layout}: {_NEEDS[layout]}",
-                )
-            if read_format is movies_format and not _SPAN_SPEC.search(pattern):
-                sole_file(matches)
-            for file in matches:
-                read_format(file, layout, settings)
-    return source
-
-
-def _detect_layout(base: str, ratings: str | None, settings: IngestSettings) -> tuple[str, str]:
-    """The layout and the pattern of the ratings."""
-    names = sorted(_files(base).listdir(base))
-    others = {settings.movies_file, "movies.csv", "movies.tsv", "movies.parquet"}
-
-    def sole(*suffixes: str, preferred: str) -> list[str]:
-        own = [n for n in names if n.endswith(suffixes) and n not in others]
-        return [preferred] if preferred in own else own
-
-    if ratings is not None:
-        if settings.layout != "auto":
-            return settings.layout, ratings
-        matches = match(base, ratings)
-        if not matches:
-            raise DataError(
-                f"There is no file {ratings}.",
-                where=base,
-                found=_listing(base),
-                fix="correct data.ratings_file",
-            )
-        layout = _layout_of_file(matches[0], settings)
-        if layout is None:
-            raise _undetectable(
-                f"The layout of {os.path.basename(matches[0])} is not clear from its name.", base
-            )
-        return layout, ratings
-
-    candidates: dict[str, list[str]] = {
-        "ml-100k": [n for n in names if n == "u.data"],
-        "ml-dat": [n for n in names if n == "ratings.dat"],
-        "ml-csv": ["ratings.csv"] if "ratings.csv" in names else [],
-        "recbole": [n for n in names if n.endswith(".inter")],
-        "csv": sole(".csv", ".tsv", preferred="ratings.csv"),
-        "parquet": sole(".parquet", preferred="ratings.parquet"),
-    }
-    if settings.layout != "auto":
-        found = candidates[settings.layout]
-        if not found:
-            raise DataError(
-                f"The ratings of the layout {settings.layout} are missing.",
-                where=base,
-                found=_listing(base),
-                expected=_NEEDS[settings.layout],
-                fix="correct data.path or data.layout, or name the file in data.ratings_file",
-            )
-        options: list[tuple[str, str]] = [(settings.layout, n) for n in found]
-    else:
-        if candidates["csv"]:
-            layout = _layout_of_file(os.path.join(base, candidates["csv"][0]), settings)
-            candidates["csv" if layout == "ml-csv" else "ml-csv"] = []
-        if any(candidates[k] for k in ("ml-100k", "ml-dat", "ml-csv", "recbole")):
-            # CSV and Parquet files beside a known layout are its side tables, unless they are called ratings.
-            for layout in ("csv", "parquet"):
-                candidates[layout] = [n for n in candidates[layout] if n.startswith("ratings.")]
-        options = [(layout, n) for layout, found in candidates.items() for n in found]
-    if not options:
-        raise _undetectable("No layout of ratings is recognised in the folder.", base)
-    if len(options) > 1:
-        raise _undetectable(
-            "The folder holds more than one file that could be the ratings: "
-            + ", ".join(f"{n} ({layout})" for layout, n in options)
-            + ".",
-            base,
-        )
-    return options[0][0], glob.escape(options[0][1])
-
-
-def _layout_of_file(path: str, settings: IngestSettings) -> str | None:
-    name = os.path.basename(path)
-    if name == "u.data":
-        return "ml-100k"
-    for suffix, layout in ((".dat", "ml-dat"), (".inter", "recbole"), (".parquet", "parquet")):
-        if name.endswith(suffix):
-            return layout
-    if not name.endswith((".csv", ".tsv")):
-        return None
-    if settings.columns == RatingColumns() and settings.delimiter in (None, ","):
-        with open_file(path) as file:
-            line = file.read(_HEAD_BYTES).removeprefix(_BOM).lstrip().split(b"\n")[0].rstrip(b"\r")
-        header = next(csv.reader([line.decode("latin-1")]), [])
-        if len(set(header) & {"userId", "movieId"}) == 2:
-            return "ml-csv"
-    return "csv"
-
-
-def _movies_pattern(base: str, layout: str, ratings: str, settings: IngestSettings) -> str | None:
-    if settings.movies_file is not None:
-        return settings.movies_file
-    folder, name = os.path.split(ratings)
-    required = {"ml-100k": "u.item", "ml-dat": "movies.dat", "ml-csv": "movies.csv"}
-    if layout in required:
-        return os.path.join(folder, required[layout])
-    optional = {"recbole": [os.path.splitext(name)[0] + ".item"]}.get(
-        layout, ["movies.csv", "movies.tsv", "movies.parquet"]
-    )
-    for candidate in optional:
-        if candidate != name and match(base, os.path.join(folder, candidate)):
-            return os.path.join(folder, candidate)
-    return None
-
-
-def _specs(pattern: str) -> set[str]:
-    return {name for name, _ in _SPAN_SPEC.findall(pattern)}
-
-
-def _listing(base: str) -> str:
-    names = sorted(_files(base).listdir(base))
-    shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-    return shown or "an empty folder"
-
-
-def _undetectable(problem: str, base: str) -> DataError:
-    # A folder too high, as an archive unpacks.
-    inner = [
-        os.path.dirname(path)
-        for name in ("u.data", "ratings.dat", "ratings.csv", "*.inter")
-        for path in match(base, f"*/{name}")
-    ]
-    return DataError(
-        problem,
-        where=base,
-        found=_listing(base),
-        expected="one of\n" + "\n".join(f"    {layout:<8} {needs}" for layout, needs in _NEEDS.items()),
-        fix=f"set data.path to {inner[0]}"
-        if inner
-        else "set data.layout, and data.ratings_file where the file has another name",
-    )
 
 
 # --- headers --------------------------------------------------------------------------------------
@@ -513,7 +244,7 @@ def _read_format(
 
 
 def _parquet_format(path: str, wanted: Mapping[str, Sequence[str] | None], setting: str) -> ParquetFormat:
-    with open_file(path) as file:
+    with files.open_file(path) as file:
         if not file.seek(0, 2):
             raise DataError("The file is empty.", where=path)
         file.seek(0)
@@ -572,7 +303,7 @@ def _choose_columns(
 
 def _head(path: str) -> tuple[bytes, bool]:
     """The first bytes, and whether they are the whole file."""
-    with open_file(path) as file:
+    with files.open_file(path) as file:
         head = file.read(_HEAD_BYTES)
     is_whole = len(head) < _HEAD_BYTES
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -587,6 +318,13 @@ def _head(path: str) -> tuple[bytes, bool]:
             fix="convert the file",
         )
     return head, is_whole
+
+
+def csv_header(path: str) -> list[str]:
+    """The fields of the first line of a file, read as CSV."""
+    with files.open_file(path) as file:
+        line = file.read(_HEAD_BYTES).removeprefix(_BOM).lstrip().split(b"\n")[0].rstrip(b"\r")
+    return next(csv.reader([line.decode("latin-1")]), [])
 
 
 def _split_line(line: str, separator: str, quoting: bool) -> list[str]:
@@ -609,7 +347,7 @@ def _guess_separator(line: str, count: int | None) -> str | None:
 
 def plan(path: str, file_format: TextFormat | ParquetFormat, range_bytes: int) -> list[FileRange]:
     """Cuts a file into ranges of about `range_bytes` (Parquet: runs of row groups)."""
-    with open_file(path) as file:
+    with files.open_file(path) as file:
         if isinstance(file_format, ParquetFormat):
             metadata = pq.ParquetFile(file).metadata
             starts, size = [0], 0
@@ -630,7 +368,7 @@ def plan(path: str, file_format: TextFormat | ParquetFormat, range_bytes: int) -
 def _read_bytes(part: FileRange) -> tuple[bytes, int]:
     """The lines that begin within the range, and the offset of the first one."""
     assert isinstance(part.format, TextFormat)
-    with open_file(part.path) as file:
+    with files.open_file(part.path) as file:
         offset = part.start
         if offset > part.format.data_start:
             file.seek(offset - 1)
@@ -648,7 +386,7 @@ def _read_bytes(part: FileRange) -> tuple[bytes, int]:
 def _line_number(path: str, offset: int) -> int:
     """Number of the line that begins at `offset`."""
     count = 1
-    with open_file(path) as file:
+    with files.open_file(path) as file:
         while offset > 0 and (block := file.read(min(offset, 1 << 22))):
             count += block.count(b"\n")
             offset -= len(block)
@@ -703,9 +441,11 @@ def _parse_fast(data: bytes, fmt: TextFormat) -> pa.Table | None:
     try:
         if not data.isascii():
             data = data.decode(fmt.encoding).encode()
-        try:
-            table = _parse(data, fmt, types)
-        except pa.ArrowInvalid:  # perhaps because timestamps are written as 964982703.0
+        table = None
+        if b"0x" not in data and b"0X" not in data:  # Arrow takes 0x10 for an integer, though not for a float
+            with contextlib.suppress(pa.ArrowInvalid):
+                table = _parse(data, fmt, types)
+        if table is None:  # perhaps because timestamps are written as 964982703.0
             table = _parse(data, fmt, types | {TIMESTAMP_KEY: pa.float64()})
             seconds = _whole(table[TIMESTAMP_KEY].combine_chunks())
             if seconds.null_count:
@@ -784,7 +524,7 @@ def _parse_text(
 def _read_parquet(part: FileRange) -> tuple[pa.Table, range]:
     """The columns as they are under our names, and the number of each row in the file."""
     names = part.format.names
-    with open_file(part.path) as file:
+    with files.open_file(part.path) as file:
         parquet = pq.ParquetFile(file)
         first = 1 + sum(parquet.metadata.row_group(i).num_rows for i in range(part.start))
         groups = range(part.start, part.end)
@@ -882,6 +622,8 @@ def _seconds(column: pa.Array) -> pa.Array:
     if pa.types.is_integer(column.type):
         return column.cast(pa.int64(), safe=False)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        hexadecimal = pc.match_substring(column, "x", ignore_case=True)  # 0x10 is an integer to Arrow
+        column = pc.if_else(hexadecimal, pa.scalar(None, column.type), column)
         try:
             return column.cast(pa.int64())
         except pa.ArrowInvalid:

@@ -71,7 +71,7 @@ def run(name: str, data: str, root: str, only_import: bool) -> int:
 
     if name == "ours":
         sys.path.insert(0, str(REPOSITORY))
-        from components.example_gen import component, formats
+        from components.example_gen import component, detection
         from components.example_gen.settings import IngestSettings
     else:
         from tfx.components.example_gen.csv_example_gen import component
@@ -80,7 +80,7 @@ def run(name: str, data: str, root: str, only_import: bool) -> int:
         return 0
     if name == "ours":
         settings = IngestSettings()
-        example_gen = component.RatingsExampleGen(formats.detect(data, settings), settings)
+        example_gen = component.RatingsExampleGen(detection.detect(data, settings), settings)
     else:
         example_gen = component.CsvExampleGen(input_base=data)
     local_dag_runner.LocalDagRunner().run(

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.example_gen import formats
+from components.example_gen import detection, formats
 from components.example_gen.settings import IngestSettings
 
 # user, movie, rating, timestamp; the ids are text, "07" is not "7".
@@ -221,7 +221,7 @@ def ingest(tmp_path: Path) -> Callable[..., Written]:
         path: Path | str, settings: IngestSettings | None = None, name: str = "out", threads: int = 1
     ) -> Written:
         settings = settings or IngestSettings()
-        node = component.RatingsExampleGen(formats.detect(str(path), settings), settings)
+        node = component.RatingsExampleGen(detection.detect(str(path), settings), settings)
         folder = tmp_path / name
         examples, movies = standard_artifacts.Examples(), component.Movies()
         examples.uri, movies.uri = str(folder / "examples"), str(folder / "movies")

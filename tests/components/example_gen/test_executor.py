@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from components.errors import DataError
-from components.example_gen import builtin, component, executor, formats
+from components.example_gen import builtin, component, detection, executor
 from components.example_gen.settings import IngestSettings
 
 Ingest = Callable[..., Any]
@@ -275,7 +275,7 @@ def test_too_few_ratings_for_the_splits(
 
 def test_files_that_vanish_between_detection_and_the_run(ml_csv: Callable[..., Path], tmp_path: Path) -> None:
     folder = ml_csv(many())
-    source = formats.detect(str(folder), IngestSettings())
+    source = detection.detect(str(folder), IngestSettings())
     node = component.RatingsExampleGen(source, IngestSettings())
     (folder / "ratings.csv").unlink()
     with pytest.raises(DataError, match="not there any more"):
@@ -285,7 +285,7 @@ def test_files_that_vanish_between_detection_and_the_run(ml_csv: Callable[..., P
 # --- with TFX around it ----------------------------------------------------------------------
 
 
-def run_pipeline(source: formats.Source, config: IngestSettings, root: Path) -> list[Any]:
+def run_pipeline(source: detection.Source, config: IngestSettings, root: Path) -> list[Any]:
     """Runs the component with LocalDagRunner; returns the examples artifacts in ML Metadata."""
     from ml_metadata.metadata_store import metadata_store
     from tfx.orchestration import metadata, pipeline
@@ -312,7 +312,7 @@ def run_pipeline(source: formats.Source, config: IngestSettings, root: Path) -> 
 def test_pipeline_caches_and_notices_new_data(ml_csv: Callable[..., Path], tmp_path: Path) -> None:
     """The same input is not read again; changed ratings, settings or movies are."""
     folder, root = ml_csv(many()), tmp_path / "p"
-    source = formats.detect(str(folder), IngestSettings())
+    source = detection.detect(str(folder), IngestSettings())
     [first] = run_pipeline(source, IngestSettings(), root)
     assert first.custom_properties["num_rows"].int_value == 480
     assert len(run_pipeline(source, IngestSettings(), root)) == 1
@@ -325,7 +325,7 @@ def test_pipeline_caches_and_notices_new_data(ml_csv: Callable[..., Path], tmp_p
 
 def test_a_failed_run_leaves_nothing(ml_csv: Callable[..., Path], tmp_path: Path) -> None:
     """No artifact and no file stay behind, and the user sees the DataError itself."""
-    source = formats.detect(str(ml_csv(many() + b"u1,1,x,1\n")), IngestSettings())
+    source = detection.detect(str(ml_csv(many() + b"u1,1,x,1\n")), IngestSettings())
     with pytest.raises(DataError, match="1 of 481 rows"):
         run_pipeline(source, IngestSettings(), tmp_path / "p")
     assert [p for p in (tmp_path / "p" / "root").rglob("*") if p.is_file()] == []
@@ -348,7 +348,7 @@ def test_spans(tmp_path: Path) -> None:
     config = settings(
         layout="ml-csv", ratings_file="span-{SPAN}/ratings.csv", movies_file="span-{SPAN}/movies.csv"
     )
-    source = formats.detect(str(tmp_path / "in"), config)
+    source = detection.detect(str(tmp_path / "in"), config)
     [examples] = run_pipeline(source, config, tmp_path / "p")
     assert examples.custom_properties["span"].int_value == 2
     assert examples.custom_properties["num_users"].int_value == 20
@@ -359,7 +359,8 @@ def test_a_folder_whose_name_looks_like_a_glob(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "ratings.csv").write_bytes(many())
     (folder / "movies.csv").write_bytes(b"movieId,title,genres\n1,One,Drama\n")
-    [examples] = run_pipeline(formats.detect(str(folder), IngestSettings()), IngestSettings(), tmp_path / "p")
+    source = detection.detect(str(folder), IngestSettings())
+    [examples] = run_pipeline(source, IngestSettings(), tmp_path / "p")
     assert examples.custom_properties["num_rows"].int_value == 480
     assert "num_files:1" in examples.custom_properties["input_fingerprint"].string_value
 
