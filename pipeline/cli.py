@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -192,7 +193,7 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
     _print_answers(console, answers, [f"Recommended to user {user}, who rated most movies"], "score")
     console.print()
     for command in ("recommend USER_ID", "similar TITLE", "status"):
-        console.print(f"Next: marquee {command}{flags}", soft_wrap=True)
+        console.print(f"Next: {_command()} {command}{flags}", soft_wrap=True)
     return True
 
 
@@ -388,6 +389,13 @@ def _flags(file: str | None, overrides: Sequence[str]) -> str:
     ]
     parts = [*(["--config", file] if file else []), *(part for item in kept for part in ("--set", item))]
     return "".join(f" {shlex.quote(part)}" for part in parts)
+
+
+def _command() -> str:
+    """How this command is called from here."""
+    called = Path(sys.argv[0]).resolve()
+    found = shutil.which("marquee")
+    return "marquee" if found and Path(found).resolve() == called else _short(called)
 
 
 def _short(path: Path) -> str:
