@@ -8,7 +8,7 @@ ARGS ?=
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench-ingest lock clean
+.PHONY: help setup run test check bench-ingest bench-models lock clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -26,6 +26,9 @@ check: setup ## Lint, types and import rules only
 
 bench-ingest: setup ## Our ExampleGen against the stock CsvExampleGen on 1M rows
 	@$(BIN)/python tests/benchmarks/bench_ingest.py $(ARGS)
+
+bench-models: setup ## The three models beside simple baselines on MovieLens 100K (ARGS="--seeds 42 43 44")
+	@$(BIN)/python tests/benchmarks/bench_models.py $(ARGS)
 
 setup: $(STAMP)
 
