@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from tfx.components import ExampleValidator, Pusher, StatisticsGen, Transform
@@ -12,11 +11,11 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 from tfx.types import Channel, standard_artifacts
 
-import components
 from components.baseline import LatestOtherBlessedModelStrategy
 from components.evaluator import ThresholdEvaluator
 from components.example_gen.component import RatingsExampleGen
 from components.features import TEST_SPLIT
+from components.fingerprint import code_fingerprint
 from components.schema import ImportSchemaGen
 from components.trainer.component import MovieTrainer
 from pipeline.config import PipelineConfig
@@ -52,7 +51,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         custom_config={
             "min_rating": config.label.min_rating,
             "num_oov_buckets": config.transform.num_oov_buckets,
-            "code": _code("features.py", "preprocessing.py"),
+            "code": code_fingerprint("features.py", "preprocessing.py"),
         },
         disable_statistics=True,
         disable_analyzer_cache=True,
@@ -64,7 +63,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         movies=example_gen.outputs["movies"],
         custom_config={
             "model": config.model.model_dump(),
-            "code": _code("features.py", "models/*.py", "trainer/*.py", "serving.py"),
+            "code": code_fingerprint("features.py", "models/*.py", "trainer/*.py", "serving.py"),
         },
     )
     baseline = Resolver(
@@ -106,12 +105,3 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         enable_cache=True,
         beam_pipeline_args=beam_pipeline_args or BEAM_ARGS,
     )
-
-
-def _code(*patterns: str) -> str:
-    """Fingerprint of source files of `components`: TFX's cache does not see a changed function otherwise."""
-    root = Path(components.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]

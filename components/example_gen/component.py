@@ -13,6 +13,7 @@ from tfx.types import component_spec, standard_artifacts, standard_component_spe
 
 from components.example_gen import detection, executor, formats
 from components.example_gen.settings import IngestSettings
+from components.fingerprint import code_fingerprint
 
 
 class Movies(types.Artifact):
@@ -27,6 +28,7 @@ class RatingsExampleGenSpec(component_spec.ComponentSpec):
     PARAMETERS: ClassVar = {
         **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
         executor.SETTINGS_KEY: component_spec.ExecutionParameter(type=str),
+        "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS: ClassVar[dict[str, component_spec.ChannelParameter]] = {}
     OUTPUTS: ClassVar = {
@@ -77,6 +79,7 @@ class RatingsExampleGen(tfx_example_gen.FileBasedExampleGen):
             output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
             range_config=range_config,
             settings=settings.model_copy(update={"layout": source.layout}).model_dump_json(),
+            code=code_fingerprint("features.py", "example_gen/*.py"),
             examples=types.Channel(type=standard_artifacts.Examples),
             movies=types.Channel(type=Movies),
         )
