@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -111,6 +112,21 @@ def _examples(node: Node) -> str:
     return text
 
 
+def _schema(node: Node) -> str:
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    artifact = node.output("schema")
+    if not artifact:
+        return ""
+    schema = text_format.Parse((Path(artifact.uri) / "schema.pbtxt").read_bytes(), schema_pb2.Schema())
+    return f"{len(schema.feature)} features: " + ", ".join(feature.name for feature in schema.feature)
+
+
+def _statistics(node: Node) -> str:
+    return "of " + ", ".join(json.loads(_properties(node, "statistics")["split_names"]))
+
+
 def _anomalies(node: Node) -> str:
     from tensorflow_metadata.proto.v0 import anomalies_pb2
 
@@ -169,6 +185,8 @@ def _properties(node: Node, key: str) -> dict[str, Any]:
 
 _FIGURES: dict[str, Callable[[Node], str]] = {
     "RatingsExampleGen": _examples,
+    "ImportSchemaGen": _schema,
+    "StatisticsGen": _statistics,
     "ExampleValidator": _anomalies,
     "Transform": _vocabularies,
     "MovieTrainer": _training,
