@@ -16,7 +16,10 @@ def test_remote_files_and_tensorflow_import_without_a_warning():
         "print(type(FileSystems.get_filesystem('gs://bucket/file')).__name__)"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "error::FutureWarning", "-c", script], capture_output=True, text=True, check=False
+        [sys.executable, "-W", "error::FutureWarning", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout == "GCSFileSystem\n", done.stderr
 
