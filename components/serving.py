@@ -17,7 +17,7 @@ serving cannot differ from training.
 `assets.extra` holds, besides:
 
 - `movies.parquet`: titles and genres for people
-- `tf_serving_warmup_requests`: one request a signature, which TensorFlow Serving sends itself before it serves a version
+- `tf_serving_warmup_requests`: a request a signature, which TensorFlow Serving sends itself before it serves a version
 - `reference_predictions.npz`: what the model says in this process of some hundred rated pairs, and of unknown ids, for
   whoever wants to know whether the export still says the same. It is the Keras model on rows that Transform made, with
   nothing of the signatures in between.

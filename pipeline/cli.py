@@ -183,6 +183,18 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
             "The served model is as before. The bars are the keys under `evaluation` in the config."
         )
         return False
+    if not summary.get("fit_for_serving", True):
+        console.print(f"[bold red]Blessed, but not fit for serving, so not pushed[/]: {metrics}")
+        for failure in json.loads(summary["serving_failures"]):
+            console.print(f"  - {failure}", markup=False)
+        report = (
+            done.nodes["ServingValidator"].output("blessing") if "ServingValidator" in done.nodes else None
+        )
+        console.print(
+            "The served model is as before. The budgets are the keys under `serving` in the config"
+            + (f"; all figures: {_short(Path(report.uri) / 'report.json')}" if report else ".")
+        )
+        return False
     console.print(f"[bold green]Blessed[/]: {metrics}")
     served = _served(config)
     console.print(f"[bold green]Served[/]:  {_short(served.path)}")

@@ -1,12 +1,12 @@
 """The component: stands where the InfraValidator stands, and needs no Docker.
 
-The InfraValidator starts TensorFlow Serving in a container and sends it tf.Examples; it asks whether the model loads and
-does not fail. This one starts a process that has TensorFlow alone, and asks every signature what a client may ask; the
-answers must be right too. Its blessing is the standard one, so that Pusher pushes nothing that is not infra-blessed.
+The InfraValidator starts TensorFlow Serving in a container, sends it tf.Examples, and sees whether the model loads and
+answers anything. This one starts a process that has TensorFlow alone, and asks every signature what a client may ask;
+the answers must be right too. Its blessing is the standard one, without which Pusher pushes nothing.
 
 Where the warm-up requests are: the InfraValidator writes them into a copy of the model in its blessing, which Pusher
-then pushes instead. Here they come with the Trainer's export. So there is no second copy of the model on disk, the
-model that was evaluated is byte for byte the one that is pushed, and they are tried before it is.
+then pushes instead. Here they come with the Trainer's export. So there is no further copy of the model on disk, what
+was evaluated is byte for byte what is pushed, and the requests are tried before it is.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ class Executor(base_executor.BaseExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
-        examples = artifact_utils.get_split_uri(
-            input_dict[standard_component_specs.EXAMPLES_KEY], TEST_SPLIT
-        )
+        examples = artifact_utils.get_split_uri(input_dict[standard_component_specs.EXAMPLES_KEY], TEST_SPLIT)
         report = validate(
             path_utils.serving_model_path(model.uri, path_utils.is_old_model_artifact(model)),
             glob.glob(f"{glob.escape(examples)}/*"),  # noqa: PTH207

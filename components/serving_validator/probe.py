@@ -26,12 +26,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-# What a serving process has not. TensorFlow looks for Keras, and does without.
-BARRED = ("keras", "tf_keras", "tfx", "tfx_bsl", "tensorflow_transform", "apache_beam", "components", "pipeline")
-for _name in BARRED:
-    sys.modules[_name] = None  # type: ignore[assignment]  # an import raises ImportError
-
 import numpy as np
+
+# What a serving process has not. TensorFlow looks for Keras, and does without.
+BARRED = (
+    "keras",
+    "tf_keras",
+    "tfx",
+    "tfx_bsl",
+    "tensorflow_transform",
+    "apache_beam",
+    "components",
+    "pipeline",
+)
 
 # Signature -> inputs, and outputs that must be there: name -> dtype.
 SIGNATURES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
@@ -53,6 +60,9 @@ K = 10
 _SHOWN = 5
 _WIDE = 16
 _LINE = 300
+_NOISE = re.compile(
+    r"Graph execution error|Detected at node|<stack traces|Traceback|File \"|\[\[|\d+ root error"
+)
 
 Answer = dict[str, Any]
 
@@ -80,7 +90,9 @@ class Probe:
         for name in self.signatures:
             try:
                 getattr(self, name)()
-            except Exception as error:  # an answer of an unexpected kind; the other signatures are asked all the same
+            except (
+                Exception
+            ) as error:  # an answer of an unexpected kind; the other signatures are asked all the same
                 self.found("answer", name, "the requests", _line(error), "answers of the documented kind")
         self.warmup()
         if not self.report["findings"]:
@@ -129,9 +141,13 @@ class Probe:
             with np.load(path) as stored:
                 self.reference = {key: stored[key] for key in stored.files}
             self.users, self.movies = (_bytes(self.reference[key]) for key in ("user_ids", "movie_ids"))
-            self.num_movies, self.num_rated = (int(self.reference[key]) for key in ("num_movies", "num_rated"))
+            self.num_movies, self.num_rated = (
+                int(self.reference[key]) for key in ("num_movies", "num_rated")
+            )
         except Exception as error:
-            self.found("reference", "export", "", _line(error), f"the Trainer's predictions in {Path(path).name}")
+            self.found(
+                "reference", "export", "", _line(error), f"the Trainer's predictions in {Path(path).name}"
+            )
             return False
         self.report |= {"parity": 0.0, "compared": 0}
         # Of the users asked for, some movies that they have rated.
@@ -154,7 +170,11 @@ class Probe:
                 bad = int(values.size - np.isfinite(values).sum())
                 if bad:
                     self.found(
-                        "weights", f"variable {variable.name}", "", f"{bad} of {values.size} not finite", "numbers"
+                        "weights",
+                        f"variable {variable.name}",
+                        "",
+                        f"{bad} of {values.size} not finite",
+                        "numbers",
                     )
 
     def call(self, name: str, sent: str, **inputs: Any) -> Answer | None:
@@ -187,7 +207,11 @@ class Probe:
         if bad.any():
             one = values[bad].flat[0]
             self.found(
-                "probability", name, sent, f"{int(bad.sum())} of {values.size} like {one}", "numbers from 0 to 1"
+                "probability",
+                name,
+                sent,
+                f"{int(bad.sum())} of {values.size} like {one}",
+                "numbers from 0 to 1",
             )
         return not bad.any()
 
@@ -230,12 +254,22 @@ class Probe:
 
     def predict(self) -> None:
         name = "predict"
-        sent = f"{len(self.users)} pairs of the reference, {len(self.users) - self.num_rated} with unknown ids"
+        sent = (
+            f"{len(self.users)} pairs of the reference, {len(self.users) - self.num_rated} with unknown ids"
+        )
         answer = self.call(name, sent, user_ids=self.users, movie_ids=self.movies)
         if answer and self.shape(name, sent, answer, {"probability": (len(self.users),)}):
             self.probabilities(name, sent, answer["probability"])
             expected = self.reference["probability"]
-            self.same("parity", name, sent, answer["probability"], expected, "as the Trainer's model says", self.pair)
+            self.same(
+                "parity",
+                name,
+                sent,
+                answer["probability"],
+                expected,
+                "as the Trainer's model says",
+                self.pair,
+            )
         for size, places in self.batches(self.users):
             users, movies = ([of[i] for i in places] for of in (self.users, self.movies))
             self.batch(name, f"{size} pairs", places, answer, user_ids=users, movie_ids=movies)
@@ -248,7 +282,15 @@ class Probe:
         if answer and self.shape(name, sent, answer, {"probability": (len(made),)}):
             self.probabilities(name, sent, answer["probability"])
             expected = self.reference["probability"]
-            self.same("parity", name, sent, answer["probability"], expected, "as the Trainer's model says", self.pair)
+            self.same(
+                "parity",
+                name,
+                sent,
+                answer["probability"],
+                expected,
+                "as the Trainer's model says",
+                self.pair,
+            )
         for size, places in self.batches(made):
             self.batch(name, f"{size} examples", places, answer, examples=[made[i] for i in places])
         if not self.examples:
@@ -260,10 +302,17 @@ class Probe:
         self.probabilities(name, sent, answer["probability"])
         if "predict" in self.signatures:
             users, movies = ([pair[i] for pair in self.pairs] for i in (0, 1))
-            other = self.call("predict", f"{len(users)} pairs of the test split", user_ids=users, movie_ids=movies)
+            other = self.call(
+                "predict", f"{len(users)} pairs of the test split", user_ids=users, movie_ids=movies
+            )
             if other and other["probability"].shape == answer["probability"].shape:
                 self.same(
-                    "agreement", name, sent, answer["probability"], other["probability"], "as signature predict says"
+                    "agreement",
+                    name,
+                    sent,
+                    answer["probability"],
+                    other["probability"],
+                    "as signature predict says",
                 )
 
     def batch(self, name: str, sent: str, places: list[int], whole: Answer | None, **inputs: Any) -> None:
@@ -301,7 +350,9 @@ class Probe:
         for k, exclude in ((0, True), (EVERYTHING, True), (EVERYTHING, False)):
             sent = f"{len(users)} users, k = {k}, exclude_rated = {exclude}"
             answer = self.call(name, sent, user_ids=users, k=k, exclude_rated=exclude)
-            if not answer or not self.ranked(name, sent, answer, users, min(k, self.num_movies), padded=exclude):
+            if not answer or not self.ranked(
+                name, sent, answer, users, min(k, self.num_movies), padded=exclude
+            ):
                 continue
             if answer["known"].tolist() != [True] * (len(users) - 1) + [False]:
                 wrong = _wrong(answer["known"])
@@ -315,7 +366,7 @@ class Probe:
             for user, row in zip(users, answer["movie_ids"].tolist(), strict=True):
                 self.exclusion(sent, user, set(row), k, exclude)
             if k and not exclude and "predict" in self.signatures:
-                self.as_predict(sent, users[:2] + [stranger], answer)
+                self.as_predict(sent, [*users[:2], stranger], answer)
 
     def exclusion(self, sent: str, user: bytes, movies: set[bytes], k: int, exclude: bool) -> None:
         rated = self.rated.get(user, set())
@@ -342,10 +393,13 @@ class Probe:
         )
         if other:
             scores = answer["scores"][places, :K].reshape(-1)
-            self.same("agreement", "recommend", sent, scores, other["probability"], "as signature predict says")
+            self.same(
+                "agreement", "recommend", sent, scores, other["probability"], "as signature predict says"
+            )
 
     def similar_movies(self) -> None:
-        name, sources = "similar_movies", _bytes(self.reference["similar_from"])
+        name = "similar_movies"
+        sources, targets = (_bytes(self.reference[key]) for key in ("similar_from", "similar_to"))
         stranger = self.movies[-1]
         movies = [*dict.fromkeys([*sources, *self.movies[: self.num_rated]])][: self.request["requests"]]
         movies = [*movies, stranger]
@@ -373,7 +427,6 @@ class Probe:
                     "true for movies of the train split, false for others",
                 )
             if k:
-                targets = _bytes(self.reference["similar_to"])
                 rows = zip(answer["movie_ids"].tolist(), answer["scores"], targets, strict=False)
                 cosines = [scores[ids.index(to)] if to in ids else np.nan for ids, scores, to in rows]
                 self.same(
@@ -408,7 +461,9 @@ class Probe:
         if not np.isfinite(scores).all():
             self.found("score", name, sent, "scores that are not finite", "numbers")
         if not (real == (np.arange(width) < end[:, None])).all() or (scores[~real] != 0).any():
-            self.found("padding", name, sent, "a gap in a row", 'movie id "" and score 0 at the end of a row only')
+            self.found(
+                "padding", name, sent, "a gap in a row", 'movie id "" and score 0 at the end of a row only'
+            )
         elif not padded and not real.all():
             self.found("padding", name, sent, 'movie id ""', "a movie in each place")
         rising = (scores[:, 1:] > scores[:, :-1]) & real[:, 1:]
@@ -498,9 +553,9 @@ def _wrong(known: np.ndarray) -> int:
 
 
 def _line(error: BaseException) -> str:
-    """The line of an error that says most; TensorFlow puts a graph's trace before or after it."""
+    """The line of an error that says what happened; TensorFlow puts where in the graph it did around it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    telling = [line for line in lines if re.search(r"\b(not|no|fail|expect|invalid|error|must)", line, re.I)]
+    telling = [line for line in lines if not _NOISE.match(line)]
     return f"{type(error).__name__}: {(telling or lines)[0]}"[:_LINE]
 
 
@@ -508,11 +563,13 @@ def _memory_mb() -> float:
     """Peak of the resident memory. Not that of getrusage: it starts at that of the process which started this one."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
+            return int(line.split()[1]) * 1024 / 1e6
     return 0.0
 
 
 def main(request_path: str, report_path: str) -> None:
+    for name in BARRED:
+        sys.modules[name] = None  # type: ignore[assignment]  # an import raises ImportError
     request = json.loads(Path(request_path).read_text())
     # Should the process that started this one die, nobody else would end it.
     faulthandler.dump_traceback_later(request["timeout_seconds"] + 10, exit=True)

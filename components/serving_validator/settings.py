@@ -36,9 +36,9 @@ class ServingValidatorSettings(_Settings):
         LatencyBudgets(), description="Budgets of the signatures, 95th percentile at one row."
     )
     max_load_seconds: float = Field(60, gt=0, description="Longest time in which the export may load.")
-    max_size_mb: float = Field(2048, gt=0, description="Greatest size of the export's files, in MiB.")
+    max_size_mb: float = Field(2048, gt=0, description="Greatest size of the export's files, in MB.")
     max_memory_mb: float = Field(
-        8192, gt=0, description="Greatest resident memory of the process that answers, in MiB."
+        8192, gt=0, description="Greatest resident memory of the process that answers, in MB."
     )
     timeout_seconds: float = Field(
         600, gt=0, description="How long the process may take altogether before it is ended."

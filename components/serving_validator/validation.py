@@ -23,7 +23,7 @@ from components.serving_validator.settings import ServingValidatorSettings
 PROBE = Path(__file__).parent / "probe.py"
 REPORT_FILE, LOG_FILE = "report.json", "probe.log"
 _REQUEST_FILE, _ANSWER_FILE = "request.json", "answer.json"
-_MB = 2**20
+_MB = 1e6
 # What a busy machine may cause, so that it is measured a second time before it is held against the export.
 _OF_TIME = {"latency", "load time"}
 
@@ -58,7 +58,7 @@ def validate(
         "failures": [sentence(finding) for finding in report["findings"]],
         "settings": settings.model_dump(),
     }
-    (folder / REPORT_FILE).write_text(json.dumps(report, indent=2))
+    (folder / REPORT_FILE).write_text(json.dumps(report, indent=2) + "\n")
     return report
 
 
@@ -71,8 +71,8 @@ def sentence(finding: dict[str, str]) -> str:
 def budget_findings(report: dict[str, Any], settings: ServingValidatorSettings) -> list[dict[str, str]]:
     """One finding for each figure that is beyond its budget; a figure that was not reached is none."""
     figures = [
-        ("size", "export", "size_mb", settings.max_size_mb, "MiB of files", "max_size_mb"),
-        ("memory", "export", "memory_mb", settings.max_memory_mb, "MiB of memory", "max_memory_mb"),
+        ("size", "export", "size_mb", settings.max_size_mb, "MB of files", "max_size_mb"),
+        ("memory", "export", "memory_mb", settings.max_memory_mb, "MB of memory", "max_memory_mb"),
         ("load time", "export", "load_seconds", settings.max_load_seconds, "s to load", "max_load_seconds"),
     ]
     found = [
