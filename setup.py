@@ -26,6 +26,7 @@ setup(
         "tensorflow-data-validation==1.16.1",
         "tensorflow-metadata==1.16.1",
         "tensorflow-model-analysis==0.47.1",
+        "tensorflow-serving-api==2.16.1",  # protos of the warm-up requests
         "tensorflow-transform==1.16.0",
         "tf-keras==2.16.0",  # TFT and TFMA import it
         "tfx==1.16.0",

@@ -14,11 +14,18 @@ Where fewer than K movies are left, a row ends in movie id "" and score 0. An id
 as an out-of-vocabulary one and has `known` false. Every probability comes through the one transform graph, so that
 serving cannot differ from training.
 
-`assets.extra/movies.parquet` holds titles and genres for people.
+`assets.extra` holds, besides:
+
+- `movies.parquet`: titles and genres for people
+- `tf_serving_warmup_requests`: a request a signature, which TensorFlow Serving sends itself before it serves a version
+- `reference_predictions.npz`: what the model says in this process of some hundred rated pairs, and of unknown ids, for
+  whoever wants to know whether the export still says the same. It is the Keras model on rows that Transform made, with
+  nothing of the signatures in between.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -27,6 +34,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 import tensorflow_transform as tft
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from components import features
 
@@ -34,6 +42,13 @@ USER, MOVIE, GENRES = (
     features.transformed_name(key) for key in (features.USER_KEY, features.MOVIE_KEY, features.GENRES_KEY)
 )
 MOVIES_FILE = "movies.parquet"
+EXTRA = "assets.extra"
+# The name that TensorFlow Serving looks for.
+WARMUP_FILE = "tf_serving_warmup_requests"
+REFERENCE_FILE = "reference_predictions.npz"
+# Ids of the reference that no vocabulary may hold.
+UNKNOWN_USER, UNKNOWN_MOVIE = "no such user", "no such movie"
+_REFERENCE_PAIRS, _REFERENCE_COSINES = 256, 64
 # Between the genres of one movie inside the graph; no genre's name holds it.
 _SEPARATOR = "\x1f"
 _STRINGS = tf.TensorSpec([None], tf.string)
@@ -45,7 +60,12 @@ def read_movies(uri: str) -> pa.Table:
 
 
 def export(
-    path: str, model: keras.Model, transform: tft.TFTransformOutput, movies: pa.Table, rated: np.ndarray
+    path: str,
+    model: keras.Model,
+    transform: tft.TFTransformOutput,
+    movies: pa.Table,
+    rated: np.ndarray,
+    rows: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Writes the SavedModel.
 
@@ -55,6 +75,8 @@ def export(
         transform: Output of Transform.
         movies: The table of `read_movies`.
         rated: int64 (N, 2), indices of user and movie of every rating.
+        rows: Transformed features of M of these ratings, as Transform made them; the reference predictions are of a
+            sample of them. None: no reference and no warm-up are written.
     """
     module = _Serving(model, transform, movies, rated)
     tf.saved_model.save(
@@ -68,9 +90,19 @@ def export(
             "similar_movies": module.similar_movies,
         },
     )
-    extra = Path(path) / "assets.extra"
+    extra = Path(path) / EXTRA
     extra.mkdir()
     pq.write_table(movies, extra / MOVIES_FILE)
+    if rows is not None:
+        reference = _reference(module, model, transform, rows)
+        np.savez_compressed(extra / REFERENCE_FILE, **reference)
+        user, movie = str(reference["user_ids"][0]), str(reference["movie_ids"][0])
+        with tf.io.TFRecordWriter(str(extra / WARMUP_FILE)) as writer:
+            for request in _warmup(transform, user, movie):
+                log = prediction_log_pb2.PredictionLog(
+                    predict_log=prediction_log_pb2.PredictLog(request=request)
+                )
+                writer.write(log.SerializeToString())
 
 
 class _Serving(tf.Module):
@@ -213,6 +245,93 @@ class _Serving(tf.Module):
             "movie_ids": tf.where(real, tf.gather(self._movie_ids, places), ""),
             "scores": tf.where(real, top, 0.0),
         }
+
+
+def _reference(
+    module: _Serving,
+    model: keras.Model,
+    transform: tft.TFTransformOutput,
+    rows: Mapping[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """What the model says in this process, by names that `components.serving_validator.probe` reads.
+
+    Returns:
+        `user_ids`, `movie_ids` (string), `probability` (float32), all (P,): a sample of the known pairs among `rows`,
+        spread evenly, then pairs with an unknown user, an unknown movie, or both; `num_rated`: how many of the P are
+        from `rows`; `similar_from`, `similar_to` (string), `cosine` (float32), all (C,); `num_movies`: size of the
+        catalogue.
+    """
+    users, movies = (
+        np.array([id_.decode() for id_ in transform.vocabulary_by_name(key)])
+        for key in (features.USER_KEY, features.MOVIE_KEY)
+    )
+    known = np.flatnonzero((rows[USER] < len(users)) & (rows[MOVIE] < len(movies)))
+    sample = known[np.unique(np.linspace(0, len(known) - 1, min(len(known), _REFERENCE_PAIRS)).astype(int))]
+    user, movie, genres = (np.asarray(rows[key])[sample] for key in (USER, MOVIE, GENRES))
+    # An unknown id goes where the transform graph hashes it to; a movie that the table lacks has no genres.
+    hashed = module._transform(
+        {
+            features.USER_KEY: tf.constant([UNKNOWN_USER]),
+            features.MOVIE_KEY: tf.constant([UNKNOWN_MOVIE]),
+            features.GENRES_KEY: tf.sparse.from_dense([[""]]),
+        }
+    )
+    few = slice(0, 16)
+    none = np.full_like(genres[few], -1)
+    unknown_user, unknown_movie = (
+        np.full_like(of[few], int(hashed[key][0])) for of, key in ((user, USER), (movie, MOVIE))
+    )
+    inputs = {
+        USER: np.concatenate([user, unknown_user, user[few], unknown_user[:1]]),
+        MOVIE: np.concatenate([movie, movie[few], unknown_movie, unknown_movie[:1]]),
+        GENRES: np.concatenate([genres, genres[few], none, none[:1]]),
+    }
+    probability = model({tensor.name: inputs[tensor.name] for tensor in model.inputs}, training=False)
+    near = np.unique(movie)
+    near = near[np.linspace(0, len(near) - 1, _REFERENCE_COSINES + 1).astype(int)]
+    vectors = np.asarray(model.get_layer("movie_embedding").embeddings)[near]
+    vectors = vectors / np.sqrt(np.maximum(np.square(vectors).sum(axis=1, keepdims=True), 1e-12))
+    different = near[:-1] != near[1:]
+    return {
+        "user_ids": np.append(users, UNKNOWN_USER)[np.minimum(inputs[USER], len(users))],
+        "movie_ids": np.append(movies, UNKNOWN_MOVIE)[np.minimum(inputs[MOVIE], len(movies))],
+        "probability": np.asarray(probability, np.float32).reshape(-1),
+        "num_rated": np.array(len(sample)),
+        "similar_from": movies[near[:-1]][different],
+        "similar_to": movies[near[1:]][different],
+        "cosine": (vectors[:-1] * vectors[1:]).sum(axis=1).astype(np.float32)[different],
+        "num_movies": np.array(len(movies)),
+    }
+
+
+def _warmup(
+    transform: tft.TFTransformOutput, user_id: str, movie_id: str
+) -> Iterator[predict_pb2.PredictRequest]:
+    """One request a signature, so that the first real one does not wait for the graph to be optimised."""
+    ids = {features.USER_KEY: user_id.encode(), features.MOVIE_KEY: movie_id.encode()}
+    example = tf.train.Example()
+    for key, spec in transform.raw_feature_spec().items():
+        if isinstance(spec, tf.io.FixedLenFeature):
+            feature = example.features.feature[key]
+            if spec.dtype == tf.string:
+                feature.bytes_list.value.append(ids.get(key, b""))
+            elif spec.dtype == tf.int64:
+                feature.int64_list.value.append(0)
+            else:
+                feature.float_list.value.append(0.0)
+    examples = {"examples": [example.SerializeToString()]}
+    for signature, inputs in (
+        ("serving_default", examples),
+        ("transform_features", examples),
+        ("predict", {"user_ids": [user_id], "movie_ids": [movie_id]}),
+        ("recommend", {"user_ids": [user_id], "k": 10, "exclude_rated": True}),
+        ("similar_movies", {"movie_ids": [movie_id], "k": 10}),
+    ):
+        request = predict_pb2.PredictRequest()
+        request.model_spec.signature_name = signature
+        for name, value in inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        yield request
 
 
 def _by_user(

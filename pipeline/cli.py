@@ -84,8 +84,8 @@ def main() -> None:
 def run(file: str | None, overrides: tuple[str, ...], verbose: bool) -> None:
     """Run the pipeline: from ratings to a pushed model.
 
-    What has not changed since an earlier run comes from its cache. Exits with 0 when the model is blessed, with 1
-    when it is not or the run failed, with 2 when the configuration is wrong.
+    What has not changed since an earlier run comes from its cache. Exits with 0 when the model is blessed and
+    fit for serving, with 1 when it is not or the run failed, with 2 when the configuration is wrong.
 
     \b
     Examples:
@@ -181,6 +181,19 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
             console.print(f"  - {failure}")
         console.print(
             "The served model is as before. The bars are the keys under `evaluation` in the config."
+        )
+        return False
+    if not summary.get("fit_for_serving", True):
+        console.print(f"[bold red]Blessed, but not fit for serving, so not pushed[/]: {metrics}")
+        for failure in json.loads(summary["serving_failures"]):
+            console.print(f"  - {failure}", markup=False)
+        report = (
+            done.nodes["ServingValidator"].output("blessing") if "ServingValidator" in done.nodes else None
+        )
+        console.print(
+            "The served model is as before. The budgets are the keys under `serving` in the config; any change there"
+            " has the export asked again"
+            + (f"; all figures: {_short(Path(report.uri) / 'report.json')}" if report else ".")
         )
         return False
     console.print(f"[bold green]Blessed[/]: {metrics}")

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from components.errors import ConfigError
 from components.example_gen.settings import IngestSettings
 from components.models.hyperparameters import MODEL_CONFIGS, AnyModelConfig, DotProductConfig
+from components.serving_validator.settings import ServingValidatorSettings
 
 if TYPE_CHECKING:
     from components.example_gen.detection import Source
@@ -93,6 +94,24 @@ class EvaluationConfig(_Section):
     )
 
 
+class ServingConfig(ServingValidatorSettings):
+    """What an export must do to be pushed."""
+
+    kind: Literal["process", "docker"] = Field(
+        "process",
+        description="Ask the export in a process of this machine, or TFX's InfraValidator, which only sees that"
+        " TensorFlow Serving in a Docker container loads it and answers (it heeds requests and max_load_seconds).",
+    )
+    docker_tag: str = Field(
+        "2.16.1", min_length=1, description="Tag of the image tensorflow/serving, for kind docker."
+    )
+
+    @property
+    def validator(self) -> ServingValidatorSettings:
+        """The part that the ServingValidator gets."""
+        return ServingValidatorSettings.model_validate(self.model_dump(exclude={"kind", "docker_tag"}))
+
+
 class PipelineConfig(_Section):
     """Everything that decides what a run does."""
 
@@ -110,6 +129,7 @@ class PipelineConfig(_Section):
     transform: TransformConfig = Field(TransformConfig(), description="The transformation.")
     model: AnyModelConfig = Field(DotProductConfig(), description="The model and its training.")
     evaluation: EvaluationConfig = Field(EvaluationConfig(), description="The evaluation.")
+    serving: ServingConfig = Field(ServingConfig(), description="The validation of the export.")
 
     @model_validator(mode="before")
     @classmethod

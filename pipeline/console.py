@@ -173,6 +173,20 @@ def _verdict(node: Node) -> str:
     return f"test AUC {of['auc']:.4f}, log-loss {of['log_loss']:.4f}: {verdict}"
 
 
+def _serving(node: Node) -> str:
+    of = _properties(node, "blessing")
+    if of.get("blessed") != 1:
+        failures = json.loads(of.get("failures", "[]")) or ["not fit for serving"]
+        more = f" ({len(failures) - 1} more)" if len(failures) > 1 else ""
+        return f"{failures[0]}{more}"
+    if "load_seconds" not in of:  # the InfraValidator's
+        return "TensorFlow Serving loads it and answers"
+    return (
+        f"loads in {of['load_seconds']:.1f} s, p95 {of['p95_ms']:.1f} ms ({of['slowest']}),"
+        f" {of['size_mb']:.1f} MB, answers as the trainer does"
+    )
+
+
 def _push(node: Node) -> str:
     of = _properties(node, "pushed_model")
     return f"version {of['pushed_version']}" if of.get("pushed") == 1 else "nothing pushed"
@@ -192,6 +206,8 @@ _FIGURES: dict[str, Callable[[Node], str]] = {
     "MovieTrainer": _training,
     "latest_blessed_model": _baseline,
     "Evaluator": _verdict,
+    "ServingValidator": _serving,
+    "InfraValidator": _serving,
     "Pusher": _push,
 }
 

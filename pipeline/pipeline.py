@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
-from tfx.components import ExampleValidator, Pusher, StatisticsGen, Transform
+from tfx.components import ExampleValidator, InfraValidator, Pusher, StatisticsGen, Transform
+from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import pusher_pb2
-from tfx.types import Channel, standard_artifacts
+from tfx.proto import infra_validator_pb2, pusher_pb2
+from tfx.types import BaseChannel, Channel, standard_artifacts
 
 from components.baseline import LatestOtherBlessedModelStrategy
 from components.evaluator import ThresholdEvaluator
@@ -17,8 +19,9 @@ from components.example_gen.component import RatingsExampleGen
 from components.features import TEST_SPLIT
 from components.fingerprint import code_fingerprint
 from components.schema import ImportSchemaGen
+from components.serving_validator.component import ServingValidator
 from components.trainer.component import MovieTrainer
-from pipeline.config import PipelineConfig
+from pipeline.config import PipelineConfig, ServingConfig
 from pipeline.evaluation import eval_config
 
 BEAM_ARGS = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
@@ -80,9 +83,15 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         eval_config=eval_config(config.evaluation),
         schema=schema_gen.outputs["schema"],
     ).with_id("Evaluator")
+    serving_validator = _serving_validator(
+        config.serving, trainer.outputs["model"], example_gen.outputs["examples"]
+    )
+    # Nothing of the Evaluator's goes in: a refused model may still be released by hand. But it comes first.
+    serving_validator.add_upstream_node(evaluator)
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_validator.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_model_dir))
         ),
@@ -100,8 +109,39 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
             trainer,
             baseline,
             evaluator,
+            serving_validator,
             pusher,
         ],
         enable_cache=True,
         beam_pipeline_args=beam_pipeline_args or BEAM_ARGS,
+    )
+
+
+def _serving_validator(config: ServingConfig, model: BaseChannel, examples: BaseChannel) -> BaseComponent:
+    if config.kind == "process":
+        return ServingValidator(
+            model=model,
+            examples=examples,
+            settings=config.validator,
+            code=code_fingerprint("features.py", "serving.py", "serving_validator/*.py"),
+        )
+    # Needs a Docker engine where the pipeline runs.
+    return InfraValidator(
+        model=model,
+        examples=examples,
+        serving_spec=infra_validator_pb2.ServingSpec(
+            tensorflow_serving=infra_validator_pb2.TensorFlowServing(tags=[config.docker_tag]),
+            local_docker=infra_validator_pb2.LocalDockerConfig(),
+        ),
+        # Of all signatures, those that can be asked with a tf.Example and nothing else.
+        request_spec=infra_validator_pb2.RequestSpec(
+            tensorflow_serving=infra_validator_pb2.TensorFlowServingRequestSpec(
+                signature_names=["serving_default", "transform_features"]
+            ),
+            split_name=TEST_SPLIT,
+            num_examples=config.requests,
+        ),
+        validation_spec=infra_validator_pb2.ValidationSpec(
+            max_loading_time_seconds=math.ceil(config.max_load_seconds)
+        ),
     )

@@ -87,6 +87,10 @@ class Run:
         blessing = self._output("Evaluator", "blessing")
         if blessing:
             found["blessed"] = blessing.properties.get("blessed") == 1
+        serving = self._output("ServingValidator", "blessing") or self._output("InfraValidator", "blessing")
+        if serving:
+            found["fit_for_serving"] = serving.properties.get("blessed") == 1
+            found["serving_failures"] = serving.properties.get("failures", "[]")
         pushed = self._output("Pusher", "pushed_model")
         if pushed and pushed.properties.get("pushed") == 1:
             found["version"] = pushed.properties["pushed_version"]

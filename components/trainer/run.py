@@ -55,6 +55,7 @@ def run_fn(fn_args: FnArgs) -> None:
         transform,
         read_movies(fn_args.custom_config["movies_uri"]),
         np.concatenate([np.stack([rows[user], rows[movie]], axis=1) for rows in (train, evaluation, test)]),
+        rows=train,
     )
     summary = {
         "model_name": config.name,

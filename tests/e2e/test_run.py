@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ COMPONENTS = {
     "MovieTrainer",
     "latest_blessed_model",
     "Evaluator",
+    "ServingValidator",
     "Pusher",
 }
 
@@ -85,6 +87,7 @@ def test_first_run_is_complete_in_metadata(workspace):
     assert not first.nodes["latest_blessed_model"].outputs.get("model")
     summary = first.summary()
     assert summary["blessed"] is True
+    assert summary["fit_for_serving"] is True
     assert 0.55 <= summary["auc"] <= 1
     assert summary["val_loss"] < 0.693  # better than a coin
 
@@ -197,6 +200,23 @@ print(any(name.startswith(("tfx", "tensorflow_transform", "components")) for nam
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd="/", check=True)
     assert done.stdout.splitlines() == ["(1, 3)", "(1, 3)", "False"]
+
+
+def test_export_beyond_a_budget_is_not_pushed_and_says_why(workspace, marquee):
+    """All else is as in the run before, and comes from the cache."""
+    before = pushed_versions(workspace.config.serving_model_dir)
+    options = ["--set", "model.name=genre_mlp", "--set", "evaluation.max_auc_drop=0.2"]
+    done = marquee("run", *workspace.options, *options, "--set", "serving.max_size_mb=0.01")
+    assert done.returncode == 1
+    sentence = r"export: found \d+\.\d\d MB of files; expected at most 0\.01 \(serving\.max_size_mb\)"
+    assert re.match(rf"done \d+\.\d s {sentence}$", " ".join(lines_of(done)["ServingValidator"]))
+    unfit = workspace.runs()[-1]
+    if unfit.summary()["blessed"]:
+        assert re.search(rf"not fit for serving, so not pushed.*\n  - {sentence}\n", done.stdout)
+    assert unfit.nodes["Evaluator"].state == "cached"
+    assert unfit.summary()["fit_for_serving"] is False
+    assert "version" not in unfit.summary()
+    assert pushed_versions(workspace.config.serving_model_dir) == before
 
 
 def corrupt(source: Path, folder: Path, change) -> Path:
