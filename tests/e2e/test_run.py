@@ -17,6 +17,8 @@ COMPONENTS = {
     "RatingsExampleGen",
     "StatisticsGen",
     "ExampleValidator",
+    "latest_blessed_data",
+    "DataGate",
     "Transform",
     "MovieTrainer",
     "latest_blessed_model",
