@@ -189,9 +189,12 @@ class DataGate(base_component.BaseComponent):
 def refusal(fatal: list[Finding], num_warnings: int) -> DataError:
     """The error that stops the run."""
     lines = []
-    for number, finding in enumerate(fatal[:_SHOWN], start=1):
+    shown = fatal[:_SHOWN]
+    for number, (finding, following) in enumerate(zip(shown, [*shown[1:], None], strict=True), start=1):
         lines.append(f"\n    {number}. {finding.sentence}")
-        lines.append(f"\n       to accept on purpose: {finding.accept}")
+        # The same holds for all splits, say.
+        if following is None or following.accept != finding.accept:
+            lines.append(f"\n       to accept on purpose: {finding.accept}")
     if len(fatal) > _SHOWN:
         lines.append(f"\n    and {len(fatal) - _SHOWN} more, which are in the log")
     if num_warnings:

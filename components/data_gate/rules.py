@@ -173,6 +173,8 @@ _PLAIN = {
     "UNEXPECTED_DATA_TYPE": "is of another type than the schema says",
 }
 
+_RANGE = ("FLOAT_TYPE_BIG_FLOAT", "FLOAT_TYPE_SMALL_FLOAT", "INT_TYPE_BIG_INT", "INT_TYPE_SMALL_INT")
+
 
 def schema_anomalies(anomalies: Anomalies, current: Data, settings: DataGateSettings) -> Iterator[Finding]:
     """What ExampleValidator found, one finding a reason."""
@@ -185,7 +187,7 @@ def schema_anomalies(anomalies: Anomalies, current: Data, settings: DataGateSett
             for reason in info.reason:
                 rule = anomalies_pb2.AnomalyInfo.Type.Name(reason.type)
                 found = _observed(current, feature, split) or reason.description
-                expected = domain or reason.description
+                expected = (domain.partition(", ")[0] if rule in _RANGE else domain) or reason.description
                 rows = _anomalous_rows(current, feature, split)
                 plain = _PLAIN.get(rule, f"is not as the schema says ({reason.short_description})")
                 hint = ""
@@ -236,7 +238,7 @@ def _domain(schema: schema_pb2.Schema, name: str) -> str:
             parts.append("exactly one value a row")
         if feature.HasField("value_count"):
             parts.append(f"{feature.value_count.min} to {feature.value_count.max} values a row")
-        return f"{schema_pb2.FeatureType.Name(feature.type).lower()}, " + ", ".join(parts)
+        return ", ".join([*parts, schema_pb2.FeatureType.Name(feature.type).lower()])
     return ""
 
 
