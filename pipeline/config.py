@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from components.data_gate.settings import DataGateSettings
 from components.errors import ConfigError
 from components.example_gen.settings import IngestSettings
 from components.models.hyperparameters import MODEL_CONFIGS, AnyModelConfig, DotProductConfig
@@ -125,6 +126,9 @@ class PipelineConfig(_Section):
     )
     schema_path: str = Field(str(SCHEMA), min_length=1, description="The curated schema.")
     data: DataConfig = Field(DataConfig(), description="The ratings.")
+    data_gate: DataGateSettings = Field(
+        DataGateSettings(), description="What the data gate refuses and what it tells."
+    )
     label: LabelConfig = Field(LabelConfig(), description="The label.")
     transform: TransformConfig = Field(TransformConfig(), description="The transformation.")
     model: AnyModelConfig = Field(DotProductConfig(), description="The model and its training.")

@@ -141,6 +141,22 @@ def _anomalies(node: Node) -> str:
     return f"{len(found)} anomalies: " + "; ".join(found) if found else "no anomalies"
 
 
+def _gate(node: Node) -> str:
+    of = _properties(node, "verdict")
+    against = "" if of.get("compared") else "; no earlier blessed run to compare with"
+    if not of.get("num_warn"):
+        return f"nothing to report{against}"
+    warnings = json.loads(of["warnings"])
+    more = of["num_warn"] - len(warnings)
+    text = f"{of['num_warn']} warning{'s' * (of['num_warn'] > 1)}: " + "; ".join(warnings)
+    return text + (f"; and {more} more" if more else "") + against
+
+
+def _data_baseline(node: Node) -> str:
+    artifact = node.output("examples")
+    return f"baseline is examples {artifact.id}" if artifact else "no earlier blessed run on other data"
+
+
 def _vocabularies(node: Node) -> str:
     artifact = node.output("transform_graph")
     sizes = []
@@ -202,6 +218,8 @@ _FIGURES: dict[str, Callable[[Node], str]] = {
     "ImportSchemaGen": _schema,
     "StatisticsGen": _statistics,
     "ExampleValidator": _anomalies,
+    "latest_blessed_data": _data_baseline,
+    "DataGate": _gate,
     "Transform": _vocabularies,
     "MovieTrainer": _training,
     "latest_blessed_model": _baseline,

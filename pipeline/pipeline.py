@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from pathlib import Path
 
 from tfx.components import ExampleValidator, InfraValidator, Pusher, StatisticsGen, Transform
@@ -14,6 +15,8 @@ from tfx.proto import infra_validator_pb2, pusher_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
 from components.baseline import LatestOtherBlessedModelStrategy
+from components.data_gate.baseline import LatestBlessedDataStrategy
+from components.data_gate.component import DataGate
 from components.evaluator import ThresholdEvaluator
 from components.example_gen.component import RatingsExampleGen
 from components.features import TEST_SPLIT
@@ -38,13 +41,36 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         DataError: The input is missing, or its layout or header is not what it should be.
         ConfigError: The schema cannot be read.
     """
-    example_gen = RatingsExampleGen(config.data.source(), config.data.ingest)
+    source = config.data.source()
+    example_gen = RatingsExampleGen(source, config.data.ingest)
     schema_gen = ImportSchemaGen(str(Path(config.schema_path).resolve()))
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["examples"], schema=schema_gen.outputs["schema"]
     )
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+    )
+    data_baseline = Resolver(
+        strategy_class=LatestBlessedDataStrategy,
+        model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+        examples=Channel(type=standard_artifacts.Examples),
+        statistics=Channel(type=standard_artifacts.ExampleStatistics),
+        current=example_gen.outputs["examples"],
+    ).with_id("latest_blessed_data")
+    data_gate = DataGate(
+        anomalies=example_validator.outputs["anomalies"],
+        statistics=statistics_gen.outputs["statistics"],
+        examples=example_gen.outputs["examples"],
+        schema=schema_gen.outputs["schema"],
+        settings=config.data_gate,
+        min_rating=config.label.min_rating,
+        split_method=config.data.split.method,
+        expect_genres=source.movies is not None and config.data.movie_columns.genres is not None,
+        baseline_examples=data_baseline.outputs["examples"],
+        baseline_statistics=data_baseline.outputs["statistics"],
+        code=code_fingerprint("features.py", "data_gate/*.py"),
+        # The age of the same data is another every day.
+        as_of=f"{date.today()}" if config.data_gate.freshness.max_age_days else "",
     )
     transform = Transform(
         examples=example_gen.outputs["examples"],
@@ -59,6 +85,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         disable_statistics=True,
         disable_analyzer_cache=True,
     )
+    transform.add_upstream_node(data_gate)
     trainer = MovieTrainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
@@ -105,6 +132,8 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
             statistics_gen,
             schema_gen,
             example_validator,
+            data_baseline,
+            data_gate,
             transform,
             trainer,
             baseline,

@@ -18,6 +18,8 @@ COMPONENTS = {
     "RatingsExampleGen",
     "StatisticsGen",
     "ExampleValidator",
+    "latest_blessed_data",
+    "DataGate",
     "Transform",
     "MovieTrainer",
     "latest_blessed_model",
