@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from components.errors import ConfigError
 from components.example_gen.settings import IngestSettings
 from components.models.hyperparameters import MODEL_CONFIGS, AnyModelConfig, DotProductConfig
+from components.ranking.settings import RankingSettings
 
 if TYPE_CHECKING:
     from components.example_gen.detection import Source
@@ -110,6 +111,9 @@ class PipelineConfig(_Section):
     transform: TransformConfig = Field(TransformConfig(), description="The transformation.")
     model: AnyModelConfig = Field(DotProductConfig(), description="The model and its training.")
     evaluation: EvaluationConfig = Field(EvaluationConfig(), description="The evaluation.")
+    ranking: RankingSettings = Field(
+        RankingSettings(), description="The evaluation as a ranking, and the floors."
+    )
 
     @model_validator(mode="before")
     @classmethod

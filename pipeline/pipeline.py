@@ -17,6 +17,7 @@ from components.baseline import LatestOtherBlessedModelStrategy
 from components.evaluator import ThresholdEvaluator
 from components.example_gen.component import RatingsExampleGen
 from components.features import TEST_SPLIT
+from components.ranking.component import RankingEvaluator
 from components.schema import ImportSchemaGen
 from components.trainer.component import MovieTrainer
 from pipeline.config import PipelineConfig
@@ -81,6 +82,15 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         eval_config=eval_config(config.evaluation),
         schema=schema_gen.outputs["schema"],
     ).with_id("Evaluator")
+    ranking = RankingEvaluator(
+        examples=example_gen.outputs["examples"],
+        model=trainer.outputs["model"],
+        baseline_model=baseline.outputs["model"],
+        movies=example_gen.outputs["movies"],
+        settings=config.ranking,
+        min_rating=config.label.min_rating,
+        code=_code("features.py", "ranking/*.py"),
+    )
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
@@ -101,6 +111,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
             trainer,
             baseline,
             evaluator,
+            ranking,
             pusher,
         ],
         enable_cache=True,
