@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -153,8 +154,30 @@ def _baseline(node: Node) -> str:
 
 def _verdict(node: Node) -> str:
     of, blessing = _properties(node, "evaluation"), _properties(node, "blessing")
-    verdict = "blessed" if blessing.get("blessed") == 1 else "not blessed"
+    verdict = "within the bars" if blessing.get("blessed") == 1 else "not within the bars"
     return f"test AUC {of['auc']:.4f}, log-loss {of['log_loss']:.4f}: {verdict}"
+
+
+def _ranking(node: Node) -> str:
+    of = _properties(node, "ranking")
+    k = of.get("primary_k", 10)
+    parts = [
+        f"{title}@{k} {of[f'{metric}@{k}']:.4f} (popularity {of[f'popularity_{metric}@{k}']:.4f})"
+        for metric, title in (("ndcg", "NDCG"), ("recall", "recall"))
+        if f"{metric}@{k}" in of and f"popularity_{metric}@{k}" in of
+    ]
+    return ", ".join(parts) or "no user liked a movie in test"
+
+
+def _decision(node: Node) -> str:
+    of = _properties(node, "report")
+    failures, warnings = (len(json.loads(of.get(key, "[]"))) for key in ("failures", "warnings"))
+    text = (
+        "blessed"
+        if of.get("blessed") == 1
+        else f"not blessed: {failures} of {of.get('num_rules')} rules broken"
+    )
+    return text + (f", {warnings} warning{'s' if warnings > 1 else ''}" if warnings else "")
 
 
 def _push(node: Node) -> str:
@@ -174,6 +197,8 @@ _FIGURES: dict[str, Callable[[Node], str]] = {
     "MovieTrainer": _training,
     "latest_blessed_model": _baseline,
     "Evaluator": _verdict,
+    "RankingEvaluator": _ranking,
+    "Blessing": _decision,
     "Pusher": _push,
 }
 

@@ -14,6 +14,7 @@ from tfx.types import Channel, standard_artifacts
 
 import components
 from components.baseline import LatestOtherBlessedModelStrategy
+from components.blessing.component import Blessing
 from components.evaluator import ThresholdEvaluator
 from components.example_gen.component import RatingsExampleGen
 from components.features import TEST_SPLIT
@@ -91,9 +92,20 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         min_rating=config.label.min_rating,
         code=_code("features.py", "ranking/*.py"),
     )
+    blessing = Blessing(
+        model=trainer.outputs["model"],
+        baseline_model=baseline.outputs["model"],
+        evaluation=evaluator.outputs["evaluation"],
+        tfma_blessing=evaluator.outputs["blessing"],
+        ranking=ranking.outputs["ranking"],
+        settings=config.blessing,
+        min_auc=config.evaluation.min_auc,
+        max_log_loss=config.evaluation.max_log_loss,
+        code=_code("blessing/*.py", "ranking/bootstrap.py"),
+    )
     pusher = Pusher(
         model=trainer.outputs["model"],
-        model_blessing=evaluator.outputs["blessing"],
+        model_blessing=blessing.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_model_dir))
         ),
@@ -112,6 +124,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
             baseline,
             evaluator,
             ranking,
+            blessing,
             pusher,
         ],
         enable_cache=True,

@@ -63,6 +63,7 @@ class Executor(base_executor.BaseExecutor):
         pq.write_table(found.per_user, folder / PER_USER_FILE)
         for name, value in figures(found.report).items():
             output.set_float_custom_property(name, value)
+        output.set_int_custom_property("primary_k", settings.primary_k)
 
 
 def figures(report: dict[str, Any]) -> dict[str, float]:

@@ -98,7 +98,7 @@ def relevance(hits: np.ndarray, positives: np.ndarray, ks: Sequence[int]) -> dic
     ideal = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, max(ks) + 2)))])
     total = np.where(positives > 0, positives, np.nan)
     nothing = np.where(positives > 0, 0.0, np.nan)
-    metrics = {}
+    metrics: dict[str, np.ndarray] = {}
     for k in ks:
         last = min(k, length) - 1
         count = found[:, last] if length else np.zeros(users)
