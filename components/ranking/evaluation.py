@@ -376,7 +376,11 @@ def _report(
         "models": described,
         "differences": {
             name: estimates(
-                {metric: overall[first][metric] - of_resamples for metric, of_resamples in of_model.items()}
+                {
+                    metric: overall[first][metric] - of_resamples
+                    for metric, of_resamples in of_model.items()
+                    if metric in overall[first]
+                }
             )
             for name, of_model in overall.items()
             if name != first

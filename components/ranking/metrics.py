@@ -73,7 +73,7 @@ def best(scores: np.ndarray, positive: np.ndarray, candidate: np.ndarray, k: int
     else:
         at = np.broadcast_to(np.arange(movies), (users, movies))
     found = np.take_along_axis(keys, at, axis=1)
-    order = np.argsort(-found, axis=1, kind="stable")
+    order = np.argsort(found, axis=1, kind="stable")[:, ::-1]
     at, found = np.take_along_axis(at, order, axis=1), np.take_along_axis(found, order, axis=1)
     real = found != _NOWHERE
     return Lists(at, np.take_along_axis(positive, at, axis=1) & real, real)
@@ -87,7 +87,9 @@ def relevance(hits: np.ndarray, positives: np.ndarray, ks: Sequence[int]) -> dic
         positives: int (B,), R.
         ks: Where to cut the lists.
     """
-    users, length = hits.shape
+    if not hits.shape[1]:  # an empty catalogue
+        hits = np.zeros((len(hits), 1), bool)
+    length = hits.shape[1]
     ranks = np.arange(1, length + 1)
     discounts = 1.0 / np.log2(ranks + 1)
     found = np.cumsum(hits, axis=1)
@@ -101,14 +103,13 @@ def relevance(hits: np.ndarray, positives: np.ndarray, ks: Sequence[int]) -> dic
     metrics: dict[str, np.ndarray] = {}
     for k in ks:
         last = min(k, length) - 1
-        count = found[:, last] if length else np.zeros(users)
+        count = found[:, last]
         values = {
             "hit_rate": (count > 0) + nothing,
             "recall": count / total,
             "precision": count / k + nothing,
-            "ndcg": (gain[:, last] if length else nothing)
-            / np.where(positives > 0, ideal[np.minimum(positives, k)], np.nan),
-            "map": (precision_at_hits[:, last] if length else nothing) / total,
+            "ndcg": gain[:, last] / np.where(positives > 0, ideal[np.minimum(positives, k)], np.nan),
+            "map": precision_at_hits[:, last] / total,
             "mrr": np.where((first > 0) & (first <= k), 1.0 / np.maximum(first, 1), 0.0) + nothing,
         }
         metrics |= {name(metric, k): value for metric, value in values.items()}
