@@ -22,6 +22,7 @@ setup(
         "pyyaml>=6,<7",
         "recbole==1.2.1",  # carries MovieLens 100K; never imported
         "rich>=13,<15",
+        "scipy>=1.12,<1.13",  # what tfx allows
         "tensorflow==2.16.2",
         "tensorflow-data-validation==1.16.1",
         "tensorflow-metadata==1.16.1",
@@ -33,7 +34,16 @@ setup(
         "tfx-bsl==1.16.1",
     ],
     extras_require={
-        "test": ["hypothesis", "import-linter", "mypy", "pytest", "ruff", "types-PyYAML", "uv"],
+        "test": [
+            "hypothesis",
+            "import-linter",
+            "mypy",
+            "pytest",
+            "pytrec-eval-terrier",
+            "ruff",
+            "types-PyYAML",
+            "uv",
+        ],
     },
     entry_points={"console_scripts": ["marquee = pipeline.cli:main"]},
 )

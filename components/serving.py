@@ -7,6 +7,8 @@ Signatures (B: batch, K: results a row):
 - `predict(user_ids, movie_ids)`: string (B,) each -> `probability` float32 (B,)
 - `recommend(user_ids, k, exclude_rated)`: string (B,), int32, bool -> `movie_ids` string (B, K), `scores` float32
   (B, K), best first, and `known` bool (B,)
+- `score_catalogue(user_ids)`: string (B,) -> `scores` float32 (B, M) of the whole catalogue, `movie_ids` string (M,) in
+  the order of the columns, and `known` bool (B,); for evaluation
 - `similar_movies(movie_ids, k)`: string (B,), int32 -> the same, the scores being cosines of embeddings
 
 The catalogue is the movies of the train split; K is the smaller of k and its size (for `similar_movies` less one).
@@ -37,6 +39,7 @@ import tensorflow_transform as tft
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from components import features
+from components.models import all_pairs
 
 USER, MOVIE, GENRES = (
     features.transformed_name(key) for key in (features.USER_KEY, features.MOVIE_KEY, features.GENRES_KEY)
@@ -87,6 +90,7 @@ def export(
             "transform_features": module.transform_features,
             "predict": module.predict,
             "recommend": module.recommend,
+            "score_catalogue": module.score_catalogue,
             "similar_movies": module.similar_movies,
         },
     )
@@ -113,6 +117,7 @@ class _Serving(tf.Module):
     ) -> None:
         super().__init__(name="marquee")
         self._model = model
+        self._all_pairs = all_pairs(model)
         self._inputs = [tensor.name for tensor in model.inputs]
         self._transform = transform.transform_features_layer()
         self._label_spec = transform.raw_feature_spec()
@@ -180,10 +185,18 @@ class _Serving(tf.Module):
     )
     def recommend(self, user_ids: tf.Tensor, k: tf.Tensor, exclude_rated: tf.Tensor) -> dict[str, tf.Tensor]:
         users = self._transformed(user_ids, tf.fill(tf.shape(user_ids), ""))[USER]
-        scores = tf.map_fn(self._catalogue_scores, users, fn_output_signature=tf.float32)
-        scores = tf.reshape(scores, [-1, self._num_movies])
+        scores = self._all_scores(users)
         scores = tf.cond(exclude_rated, lambda: self._without_rated(scores, users), lambda: scores)
         return {**self._top(scores, k), "known": users < self._num_users}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="user_ids")])
+    def score_catalogue(self, user_ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        users = self._transformed(user_ids, tf.fill(tf.shape(user_ids), ""))[USER]
+        return {
+            "scores": self._all_scores(users),
+            "movie_ids": tf.identity(self._movie_ids),
+            "known": users < self._num_users,
+        }
 
     @tf.function(
         input_signature=[
@@ -226,6 +239,13 @@ class _Serving(tf.Module):
 
     def _probability(self, rows: dict[str, tf.Tensor]) -> tf.Tensor:
         return tf.reshape(self._model({key: rows[key] for key in self._inputs}, training=False), [-1])
+
+    def _all_scores(self, users: tf.Tensor) -> tf.Tensor:
+        """Scores of the whole catalogue, (B, M), for users (B,)."""
+        if self._all_pairs:
+            return self._all_pairs(self._model, users, tf.range(self._num_movies))
+        scores = tf.map_fn(self._catalogue_scores, users, fn_output_signature=tf.float32)
+        return tf.reshape(scores, [-1, self._num_movies])
 
     def _catalogue_scores(self, user: tf.Tensor) -> tf.Tensor:
         """Scores of the whole catalogue, (M,), for one user."""

@@ -169,6 +169,8 @@ def _first_line(error: BaseException) -> str:
 
 def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
     """Prints the verdict and, if there is a served model, recommendations for the most active user."""
+    from rich.markup import escape
+
     summary = done.summary()
     blessed = bool(summary.get("blessed"))
     metrics = f"AUC {summary['auc']:.4f}, log-loss {summary['log_loss']:.4f} on the test split"
@@ -178,9 +180,11 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
     if not blessed:
         console.print(f"[bold red]Not blessed, not pushed[/]: {metrics}")
         for failure in json.loads(summary.get("failures", "[]")):
-            console.print(f"  - {failure}")
+            console.print(f"  - {failure}", markup=False, soft_wrap=True)
         console.print(
-            "The served model is as before. The bars are the keys under `evaluation` in the config."
+            "The served model is as before. The bars are the keys under `evaluation` and `blessing` in the config;"
+            f" `{_command()} explain{flags}` shows every rule.",
+            soft_wrap=True,
         )
         return False
     if not summary.get("fit_for_serving", True):
@@ -197,6 +201,8 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
         )
         return False
     console.print(f"[bold green]Blessed[/]: {metrics}")
+    for warning in json.loads(summary.get("warnings", "[]")):
+        console.print(f"[yellow]Warning[/]: {escape(warning)}", soft_wrap=True)
     served = _served(config)
     console.print(f"[bold green]Served[/]:  {_short(served.path)}")
     with console.status("Asking the served model..."):
@@ -339,6 +345,37 @@ def similar(movie: str, k: int, as_json: bool, file: str | None, overrides: tupl
             console.print(
                 f"Movie {found.id} was not in the train split: its vector is that of an unknown movie."
             )
+
+
+@main.command()
+@click.argument("run", required=False, metavar="[RUN]")
+@_json
+@_configured
+def explain(run: str | None, as_json: bool, file: str | None, overrides: tuple[str, ...]) -> None:
+    """Show why the model of RUN (the last one that was decided on) was blessed or refused.
+
+    RUN is the beginning of a run's id or start as `marquee status` shows it, or a pushed version.
+
+    \b
+    Examples:
+      marquee explain
+      marquee explain "2026-11-23 16:10" --json
+    """
+    from pipeline import explain
+    from pipeline.config import load_config
+    from pipeline.console import captured, print_table
+    from pipeline.runs import read_runs
+
+    config = load_config(file, overrides)
+    with captured(None) as console:
+        decided = explain.decision(explain.find(read_runs(config.metadata_path), run))
+        if as_json:
+            console.file.write(json.dumps(decided, indent=2) + "\n")
+            return
+        print_table(console, f"Decision of run {decided['run']}", explain.COLUMNS, explain.table(decided))
+        console.print()
+        for sentence in explain.sentences(decided):
+            console.print(sentence, markup=False, soft_wrap=True)
 
 
 @main.command("config")

@@ -185,7 +185,7 @@ def _baseline(node: Node) -> str:
 
 def _verdict(node: Node) -> str:
     of, blessing = _properties(node, "evaluation"), _properties(node, "blessing")
-    verdict = "blessed" if blessing.get("blessed") == 1 else "not blessed"
+    verdict = "within the bars" if blessing.get("blessed") == 1 else "not within the bars"
     return f"test AUC {of['auc']:.4f}, log-loss {of['log_loss']:.4f}: {verdict}"
 
 
@@ -201,6 +201,28 @@ def _serving(node: Node) -> str:
         f"loads in {of['load_seconds']:.1f} s, p95 {of['p95_ms']:.1f} ms ({of['slowest']}),"
         f" {of['size_mb']:.1f} MB, answers as the trainer does"
     )
+
+
+def _ranking(node: Node) -> str:
+    of = _properties(node, "ranking")
+    k = of.get("primary_k", 10)
+    parts = [
+        f"{title}@{k} {of[f'{metric}@{k}']:.4f} (popularity {of[f'popularity_{metric}@{k}']:.4f})"
+        for metric, title in (("ndcg", "NDCG"), ("recall", "recall"))
+        if f"{metric}@{k}" in of and f"popularity_{metric}@{k}" in of
+    ]
+    return ", ".join(parts) or "no user liked a movie in test"
+
+
+def _decision(node: Node) -> str:
+    of = _properties(node, "report")
+    failures, warnings = (len(json.loads(of.get(key, "[]"))) for key in ("failures", "warnings"))
+    text = (
+        "blessed"
+        if of.get("blessed") == 1
+        else f"not blessed: {failures} of {of.get('num_rules')} rules broken"
+    )
+    return text + (f", {warnings} warning{'s' if warnings > 1 else ''}" if warnings else "")
 
 
 def _push(node: Node) -> str:
@@ -226,6 +248,8 @@ _FIGURES: dict[str, Callable[[Node], str]] = {
     "Evaluator": _verdict,
     "ServingValidator": _serving,
     "InfraValidator": _serving,
+    "RankingEvaluator": _ranking,
+    "Blessing": _decision,
     "Pusher": _push,
 }
 

@@ -15,12 +15,14 @@ from tfx.proto import infra_validator_pb2, pusher_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
 from components.baseline import LatestOtherBlessedModelStrategy
+from components.blessing.component import Blessing
 from components.data_gate.baseline import LatestBlessedDataStrategy
 from components.data_gate.component import DataGate
 from components.evaluator import ThresholdEvaluator
 from components.example_gen.component import RatingsExampleGen
 from components.features import TEST_SPLIT
 from components.fingerprint import code_fingerprint
+from components.ranking.component import RankingEvaluator
 from components.schema import ImportSchemaGen
 from components.serving_validator.component import ServingValidator
 from components.trainer.component import MovieTrainer
@@ -110,14 +112,34 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         eval_config=eval_config(config.evaluation),
         schema=schema_gen.outputs["schema"],
     ).with_id("Evaluator")
+    ranking = RankingEvaluator(
+        examples=example_gen.outputs["examples"],
+        model=trainer.outputs["model"],
+        baseline_model=baseline.outputs["model"],
+        movies=example_gen.outputs["movies"],
+        settings=config.ranking,
+        min_rating=config.label.min_rating,
+        code=code_fingerprint("features.py", "ranking/*.py"),
+    )
+    blessing = Blessing(
+        model=trainer.outputs["model"],
+        baseline_model=baseline.outputs["model"],
+        evaluation=evaluator.outputs["evaluation"],
+        tfma_blessing=evaluator.outputs["blessing"],
+        ranking=ranking.outputs["ranking"],
+        settings=config.blessing,
+        min_auc=config.evaluation.min_auc,
+        max_log_loss=config.evaluation.max_log_loss,
+        code=code_fingerprint("blessing/*.py", "ranking/bootstrap.py"),
+    )
     serving_validator = _serving_validator(
         config.serving, trainer.outputs["model"], example_gen.outputs["examples"]
     )
-    # Nothing of the Evaluator's goes in: a refused model may still be released by hand. But it comes first.
-    serving_validator.add_upstream_node(evaluator)
+    # Nothing of the blessing goes in: a refused model may still be released by hand. But it comes first.
+    serving_validator.add_upstream_node(blessing)
     pusher = Pusher(
         model=trainer.outputs["model"],
-        model_blessing=evaluator.outputs["blessing"],
+        model_blessing=blessing.outputs["blessing"],
         infra_blessing=serving_validator.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_model_dir))
@@ -138,6 +160,8 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
             trainer,
             baseline,
             evaluator,
+            ranking,
+            blessing,
             serving_validator,
             pusher,
         ],

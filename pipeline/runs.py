@@ -78,13 +78,14 @@ class Run:
             (
                 "Evaluator",
                 "evaluation",
-                ("auc", "log_loss", "accuracy", "calibration", "baseline_auc", "failures"),
+                ("auc", "log_loss", "accuracy", "calibration", "baseline_auc"),
             ),
+            ("Blessing", "report", ("failures", "warnings")),
         ):
             artifact = self._output(node_id, key)
             if artifact:
                 found |= {name: artifact.properties[name] for name in names if name in artifact.properties}
-        blessing = self._output("Evaluator", "blessing")
+        blessing = self._output("Blessing", "blessing")
         if blessing:
             found["blessed"] = blessing.properties.get("blessed") == 1
         serving = self._output("ServingValidator", "blessing") or self._output("InfraValidator", "blessing")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components.errors import ConfigError
 from components.models.hyperparameters import ModelConfig
@@ -13,7 +14,7 @@ from components.models.hyperparameters import ModelConfig
 if TYPE_CHECKING:
     import keras
 
-# Name of a model -> module with `build(config, sizes) -> keras.Model`.
+# Name of a model -> module with `build(config, sizes) -> keras.Model`, and `all_pairs` where there is a quick way.
 BUILDERS: dict[str, str] = {
     "dot_product": "components.models.dot_product",
     "mlp": "components.models.mlp",
@@ -47,3 +48,12 @@ def build_model(config: ModelConfig, sizes: VocabularySizes) -> keras.Model:
             fix=f"did you mean {close[0]!r}?" if close else "choose one of the names above",
         )
     return import_module(BUILDERS[config.name]).build(config, sizes)
+
+
+def all_pairs(model: keras.Model) -> Callable[[keras.Model, Any, Any], Any] | None:
+    """The model's own quick way to score every pair of users and movies, None if it has none.
+
+    Called with the model, users (B,) and movies (M,), both indices, it returns the probabilities, (B, M).
+    """
+    module = BUILDERS.get(model.name)
+    return getattr(import_module(module), "all_pairs", None) if module else None

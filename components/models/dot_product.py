@@ -9,7 +9,10 @@ factorization revisited" (2020): a well-regularised dot product is hard to beat.
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
+from keras import ops
 
 from components.features import MOVIE_KEY, USER_KEY, transformed_name
 from components.models import VocabularySizes
@@ -38,3 +41,16 @@ def build(config: DotProductConfig, sizes: VocabularySizes) -> keras.Model:
         logit = GlobalBias(name="global_bias")(keras.layers.Add(name="biased")([logit, *biases]))
     output = keras.layers.Activation("sigmoid", name="probability")(logit)
     return keras.Model(inputs, output, name=config.name)
+
+
+def all_pairs(model: keras.Model, users: Any, movies: Any) -> Any:
+    """P(user likes movie) of every pair by one matrix product: indices (B,), (M,) -> (B, M)."""
+
+    def rows(layer: str, ids: Any) -> Any:
+        return ops.take(ops.convert_to_tensor(model.get_layer(layer).embeddings), ids, axis=0)
+
+    logits = ops.matmul(rows("user_embedding", users), ops.transpose(rows("movie_embedding", movies)))
+    if any(layer.name == "global_bias" for layer in model.layers):
+        logits += rows("user_bias", users) + ops.transpose(rows("movie_bias", movies))
+        logits += ops.convert_to_tensor(model.get_layer("global_bias").bias)
+    return ops.sigmoid(logits)

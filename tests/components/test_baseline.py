@@ -14,11 +14,15 @@ def model(number: int) -> standard_artifacts.Model:
     return artifact
 
 
-def blessing(number: int, of: int, blessed: bool = True) -> standard_artifacts.ModelBlessing:
+def blessing(
+    number: int, of: int, blessed: bool = True, by: str | None = "Blessing"
+) -> standard_artifacts.ModelBlessing:
     artifact = standard_artifacts.ModelBlessing()
     artifact.id = number
     artifact.set_int_custom_property("blessed", int(blessed))
     artifact.set_int_custom_property("current_model_id", of)
+    if by:
+        artifact.set_string_custom_property("component_id", by)
     return artifact
 
 
@@ -32,6 +36,8 @@ def blessing(number: int, of: int, blessed: bool = True) -> standard_artifacts.M
         pytest.param([blessing(10, of=1), blessing(11, of=2)], 2, 1, id="second, unchanged"),
         pytest.param([blessing(10, of=1), blessing(11, of=2), blessing(12, of=1)], 3, 1, id="blessed again"),
         pytest.param([blessing(10, of=1), blessing(11, of=2)], 1, 2, id="back to the first"),
+        pytest.param([blessing(10, of=1), blessing(11, of=2, by=None)], 3, 1, id="by TFMA alone, here"),
+        pytest.param([blessing(10, of=1, by="Evaluator")], 3, None, id="by TFMA alone, elsewhere"),
         pytest.param([blessing(10, of=9)], 1, None, id="model is gone"),
     ],
 )

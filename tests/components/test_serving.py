@@ -171,6 +171,46 @@ def test_recommend_leaves_out_what_was_rated(exported):
     assert len(set(zoe)) == 4
 
 
+def test_score_catalogue_is_predict_of_every_pair(exported):
+    import tensorflow as tf
+
+    users = ["ann", "zoe", "cid"]
+    answer = exported.signatures["score_catalogue"](user_ids=tf.constant(users))
+    movies = [movie.decode() for movie in answer["movie_ids"].numpy()]
+    assert sorted(movies) == ["m1", "m2", "m3", "m4"]
+    expected = predict(exported, [(user, movie) for user in users for movie in movies])
+    np.testing.assert_allclose(answer["scores"].numpy().reshape(-1), expected, rtol=1e-5)
+    assert answer["known"].numpy().tolist() == [True, False, True]
+    assert exported.signatures["score_catalogue"](user_ids=tf.constant([], tf.string))["scores"].shape == (
+        0,
+        4,
+    )
+
+
+def test_the_ranking_evaluator_asks_exports_of_today_and_of_before(exported, tmp_path):
+    import tensorflow as tf
+
+    from components.ranking.exported import ExportedModel
+
+    # What an export was before it had score_catalogue.
+    kept = {name: of for name, of in exported.signatures.items() if name in ("predict", "recommend")}
+    tf.saved_model.save(exported.loaded, str(tmp_path / "old"), signatures=kept)
+    users, movies = (np.array(ids, object) for ids in ([b"ann", b"zoe"], [b"m4", b"m9", b"m1", b"m2"]))
+    for model in (ExportedModel(exported.path), ExportedModel(str(tmp_path / "old"))):
+        scores = model.catalogue_scores(users, movies)
+        assert scores.shape == (2, 4)
+        assert (scores[:, 1] == -np.inf).all()  # not in its catalogue
+        for column in (0, 2, 3):
+            pairs = [(user.decode(), movies[column].decode()) for user in users]
+            np.testing.assert_allclose(scores[:, column], predict(exported, pairs), rtol=1e-5)
+        np.testing.assert_allclose(
+            model.probabilities(users, movies[:2]),
+            predict(exported, [("ann", "m4"), ("zoe", "m9")]),
+            rtol=1e-5,
+        )
+        assert model.probabilities(users[:0], movies[:0]).shape == (0,)
+
+
 def test_similar_movies_are_by_cosine_and_without_the_movie(exported, transformed):
     answer = similar(exported, ["m1", "nowhere"], 100)
     assert answer["movie_ids"].shape == (2, 3)

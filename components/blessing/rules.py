@@ -1,0 +1,296 @@
+"""The rules: numbers and arrays in, results with their sentences out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from components.blessing.settings import Action, BlessingSettings
+from components.ranking import bootstrap
+from components.ranking.evaluation import (
+    AUC,
+    BASELINE,
+    BIAS_REGRESSION,
+    CANDIDATE,
+    LOG_LOSS,
+    MOVIE_MEAN,
+    POPULARITY,
+)
+
+# Higher is better, but for the log-loss.
+_TITLES = {
+    LOG_LOSS: "log-loss",
+    AUC: "AUC",
+    "hit_rate": "hit rate",
+    "ndcg": "NDCG",
+    "map": "MAP",
+    "mrr": "MRR",
+}
+_OWNERS = {
+    BASELINE: "the baseline",
+    POPULARITY: "popularity",
+    MOVIE_MEAN: "the movie mean",
+    BIAS_REGRESSION: "the bias logistic regression",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One rule and what came of it.
+
+    Attributes:
+        rule: Name, e.g. `floor: popularity`.
+        kind: `bar` (an absolute one), `verdict` (TFMA's), `floor`, or `change` (against the last blessed model).
+        metric: What it looks at, e.g. `log_loss`; empty for a verdict.
+        action: `gate` where a broken rule refuses the model, else `warn`.
+        bar: What the value is held against.
+        at_least: Whether the value has to be at least the bar, rather than at most.
+        value: The figure, or for a floor or change the candidate's less the other's.
+        low: Lower end of the value's confidence interval.
+        high: Its upper end.
+        candidate: The candidate's figure.
+        reference: That of the floor or baseline.
+        passed: None where there is nothing to hold the candidate against.
+        sentence: The same in words.
+    """
+
+    rule: str
+    kind: Literal["bar", "verdict", "floor", "change"]
+    metric: str
+    action: Literal["gate", "warn"]
+    bar: float | None
+    at_least: bool
+    value: float | None
+    low: float | None
+    high: float | None
+    candidate: float | None
+    reference: float | None
+    passed: bool | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Bars:
+    """The absolute bars, and the figures that TFMA held against them.
+
+    Attributes:
+        min_auc: Least AUC.
+        max_log_loss: Greatest log-loss.
+        auc: AUC of the candidate by TFMA.
+        log_loss: The same of log-loss.
+        blessed: TFMA's own verdict.
+        failures: Its reasons.
+    """
+
+    min_auc: float
+    max_log_loss: float
+    auc: float
+    log_loss: float
+    blessed: bool
+    failures: Sequence[str] = ()
+
+
+def decide(
+    per_user: Mapping[str, np.ndarray], bars: Bars, settings: BlessingSettings, primary_k: int
+) -> list[Result]:
+    """Applies every rule that is not ignored.
+
+    Args:
+        per_user: Columns of the ranking evaluator's per_user.parquet, (U,) each; those of `baseline` are missing in
+            a first run.
+        bars: The absolute bars.
+        settings: The rules.
+        primary_k: Where the ranking metric is taken.
+    """
+    ranking = f"{settings.ranking_metric}@{primary_k}"
+    figures = _Figures(per_user, ranking, settings)
+    results = [
+        _bar(AUC, bars.auc, bars.min_auc, True, "evaluation.min_auc", figures),
+        _bar(LOG_LOSS, bars.log_loss, bars.max_log_loss, False, "evaluation.max_log_loss", figures),
+        _verdict(bars),
+    ]
+    for floor, metric, of in (
+        (MOVIE_MEAN, LOG_LOSS, settings.floors.movie_mean),
+        (BIAS_REGRESSION, LOG_LOSS, settings.floors.bias_logistic_regression),
+        (POPULARITY, ranking, settings.floors.popularity),
+    ):
+        action = _action(of.rule, metric, settings)
+        if action:
+            results.append(_difference("floor", floor, metric, of.margin, action, figures))
+    if not figures.has(BASELINE):
+        sentence = "There is no earlier blessed model to compare with: this one would be the first."
+        nothing = (None,) * 5
+        return [
+            *results,
+            Result("change", "change", "", "gate", None, True, *nothing, passed=None, sentence=sentence),
+        ]
+    for metric, change in (
+        (LOG_LOSS, settings.changes.log_loss),
+        (AUC, settings.changes.auc),
+        (ranking, settings.changes.ranking),
+    ):
+        action = _action(change.rule, metric, settings)
+        if action:
+            results.append(_difference("change", BASELINE, metric, -change.tolerance, action, figures))
+    return results
+
+
+def blessed(results: Sequence[Result]) -> bool:
+    """Whether no gate is broken."""
+    return all(result.passed is not False for result in results if result.action == "gate")
+
+
+def broken(results: Sequence[Result], action: str) -> list[str]:
+    """The sentences of the broken rules with that action; TFMA's verdict only if no bar says it already."""
+    found = [result for result in results if result.passed is False and result.action == action]
+    bars = any(result.kind == "bar" for result in found)
+    return [result.sentence for result in found if not (bars and result.kind == "verdict")]
+
+
+class _Figures:
+    """Figures of every model over all users and over each resample, float64 (1 + S,), paired."""
+
+    def __init__(self, per_user: Mapping[str, np.ndarray], ranking: str, settings: BlessingSettings) -> None:
+        self.confidence = settings.confidence
+        ranked = np.asarray(per_user["num_positives"], np.float64)
+        columns: dict[object, np.ndarray] = {
+            "rows": per_user["num_test"],
+            "liked": ranked,
+            "others": per_user["num_test"] - ranked,
+            "users": (ranked > 0).astype(np.float64),
+        }
+        wanted = (LOG_LOSS, f"{AUC}_liked", f"{AUC}_others", ranking)
+        self._models = [CANDIDATE, *_OWNERS]
+        for model in self._models:
+            columns |= {
+                key: per_user[key] for key in (f"{model}.{metric}" for metric in wanted) if key in per_user
+            }
+        self._sums = bootstrap.Sums(settings.bootstrap_samples, settings.seed)
+        self._sums.add(columns)
+
+    def has(self, model: str) -> bool:
+        return f"{model}.{LOG_LOSS}" in self._sums
+
+    def of(self, model: str, metric: str) -> np.ndarray:
+        if metric == LOG_LOSS:
+            return self._sums.ratio(f"{model}.{LOG_LOSS}", "rows")
+        if metric == AUC:
+            liked, others = (self._sums.ratio(f"{model}.{AUC}_{kind}", kind) for kind in ("liked", "others"))
+            return bootstrap.auc(liked, others)
+        return self._sums.ratio(f"{model}.{metric}", "users")
+
+    def estimate(self, values: np.ndarray) -> bootstrap.Estimate:
+        return bootstrap.estimate(values, self.confidence)
+
+
+def _action(rule: Action, metric: str, settings: BlessingSettings) -> Literal["gate", "warn"] | None:
+    if rule == "ignore":
+        return None
+    if rule != "auto":
+        return rule
+    own = (metric in (LOG_LOSS, AUC)) == (settings.objective == "like")
+    return "gate" if own else "warn"
+
+
+def _bar(metric: str, value: float, bar: float, at_least: bool, key: str, figures: _Figures) -> Result:
+    # TFMA's figure decides, as in TFMA; its interval is that of the exact one, which differs in the fourth digit.
+    interval = figures.estimate(figures.of(CANDIDATE, metric))
+    passed = value >= bar if at_least else value <= bar
+    sentence = (
+        f"{_title(metric)} is {value:.4f}{_interval(interval)}, the {'floor' if at_least else 'ceiling'}"
+        f" is {bar:g} ({key})"
+    )
+    return Result(
+        f"bar: {metric}",
+        "bar",
+        metric,
+        "gate",
+        bar,
+        at_least,
+        value,
+        _finite(interval.low),
+        _finite(interval.high),
+        value,
+        None,
+        passed,
+        sentence,
+    )
+
+
+def _verdict(bars: Bars) -> Result:
+    sentence = (
+        "all thresholds of the Evaluator (TFMA) hold"
+        if bars.blessed
+        else "the Evaluator (TFMA) does not bless the model: " + ("; ".join(bars.failures) or "see its log")
+    )
+    nothing = (None,) * 5
+    return Result(
+        "verdict: TFMA", "verdict", "", "gate", None, True, *nothing, passed=bars.blessed, sentence=sentence
+    )
+
+
+def _difference(
+    kind: Literal["floor", "change"],
+    other: str,
+    metric: str,
+    margin: float,
+    action: Literal["gate", "warn"],
+    figures: _Figures,
+) -> Result:
+    """Candidate less other, broken where it is worse than the margin in the whole interval."""
+    candidate, reference = figures.of(CANDIDATE, metric), figures.of(other, metric)
+    difference = figures.estimate(candidate - reference)
+    at_least = metric != LOG_LOSS
+    bar = margin if at_least else -margin
+    rule = f"{kind}: {metric if kind == 'change' else other}"
+    figure = f"{_title(metric)} is {candidate[0]:.4f}"
+    if not np.isfinite(difference.value):
+        # No user with positives, say: then there is nothing to refuse the model for.
+        passed, sentence = None, f"{_title(metric)} could not be compared with that of {_OWNERS[other]}"
+    else:
+        passed = bool(difference.high >= bar if at_least else difference.low <= bar)
+        better = difference.value >= 0 if at_least else difference.value <= 0
+        above = "above" if difference.value >= 0 else "below"
+        sentence = f"{figure}, {abs(difference.value):.4f} {above} {_OWNERS[other]}'s {reference[0]:.4f}"
+        sentence += f" (difference{_interval(difference)} at {figures.confidence:.0%})"
+        if not passed and kind == "floor":
+            wanted = f" by {abs(bar):g}" if bar else ""
+            sentence += f": it does not beat this floor{wanted}"
+        elif not passed:
+            sentence += ": a real loss" + (f", more than the {abs(bar):g} that is accepted" if bar else "")
+        elif not better:
+            sentence += ": within what is accepted" if bar else ": it may be chance"
+    return Result(
+        rule,
+        kind,
+        metric,
+        action,
+        # -0.0 would be shown as such.
+        bar + 0.0,
+        at_least,
+        _finite(difference.value),
+        _finite(difference.low),
+        _finite(difference.high),
+        _finite(float(candidate[0])),
+        _finite(float(reference[0])),
+        passed,
+        sentence,
+    )
+
+
+def _title(metric: str) -> str:
+    plain, at, k = metric.partition("@")
+    return _TITLES.get(plain, plain) + at + k
+
+
+def _interval(estimate: bootstrap.Estimate) -> str:
+    if not np.isfinite(estimate.low):
+        return ""
+    return f" [{estimate.low:.4f}, {estimate.high:.4f}]"
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

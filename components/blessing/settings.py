@@ -1,0 +1,87 @@
+"""What a user may set about the blessing; pydantic only, so reading a configuration is cheap."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# What a broken rule does. `auto` is gate for the metrics of the objective, and warn for the others.
+Action = Literal["auto", "gate", "warn", "ignore"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FloorSettings(_Settings):
+    """One floor."""
+
+    rule: Action = Field(
+        "auto",
+        description="A broken rule refuses the model (gate), is told (warn) or not looked at (ignore);"
+        " auto: gate for the objective's own metrics, else warn.",
+    )
+    margin: float = Field(0.0, description="By how much the candidate has to be better.")
+
+
+class ChangeSettings(_Settings):
+    """One metric held against the last blessed model."""
+
+    rule: Action = Field("auto", description="As the rule of a floor.")
+    tolerance: float = Field(0.0, ge=0, description="Loss that is accepted even where it is real.")
+
+
+class Floors(_Settings):
+    """What needs no embeddings and has to be beaten: by log-loss, popularity by the ranking metric."""
+
+    movie_mean: FloorSettings = Field(FloorSettings(), description="Smoothed share of likes of the movie.")
+    bias_logistic_regression: FloorSettings = Field(
+        FloorSettings(), description="Logistic regression on user and movie alone."
+    )
+    popularity: FloorSettings = Field(FloorSettings(), description="Ranking by number of likes.")
+
+
+class Changes(_Settings):
+    """What may not get worse."""
+
+    log_loss: ChangeSettings = Field(ChangeSettings(), description="Log-loss of the test likes.")
+    auc: ChangeSettings = Field(ChangeSettings(), description="AUC of the test likes.")
+    ranking: ChangeSettings = Field(ChangeSettings(), description="The ranking metric.")
+
+
+class BlessingSettings(_Settings):
+    """The rules of the blessing.
+
+    Floors and changes are differences of two models on the same users. Such a rule is broken where the whole
+    confidence interval of the difference is on the wrong side of its bar: where the loss is real at that level,
+    and not where the candidate is a little worse by chance. The absolute bars are keys of `evaluation`, where TFMA
+    has them from.
+
+    Which metrics gate follows the objective. A model trained for `like` is to say how likely a user likes a movie
+    that they watch. It is not trained to say which movie they watch next, and there popularity, which it never sees,
+    beats it: on MovieLens 100K NDCG@10 of popularity is about .10, that of the models .02 to .07. A gate on that would
+    refuse every such model, so it is a warning, in every report, until the objective is `interaction`.
+    """
+
+    objective: Literal["like", "interaction"] = Field(
+        "like",
+        description="What the model is for: rules on log-loss and AUC gate for like, those on ranking for interaction.",
+    )
+    confidence: float = Field(
+        0.95,
+        gt=0.5,
+        lt=1,
+        description="Level of the intervals of differences; higher refuses less by chance.",
+    )
+    bootstrap_samples: int = Field(
+        2000, ge=100, le=100_000, description="Resamplings of the users behind each interval."
+    )
+    seed: int = Field(42, ge=0, lt=2**32, description="Seed of the resamplings.")
+    ranking_metric: Literal["hit_rate", "recall", "precision", "ndcg", "map", "mrr"] = Field(
+        "ndcg", description="Which ranking metric the rules use, at ranking.primary_k."
+    )
+    floors: Floors = Field(Floors(), description="What the model has to beat.")
+    changes: Changes = Field(
+        Changes(), description="What may not get worse than with the last blessed model."
+    )

@@ -1,0 +1,144 @@
+"""The floors: what needs no embeddings, learned from the same ratings as the models.
+
+- Popularity: a movie's score is the number of its likes.
+- Movie mean: P(like) is the movie's share of likes, drawn towards the share over all movies:
+  (likes + s * share) / (ratings + s).
+- Bias logistic regression: P(like) = sigmoid(b + b_user + b_movie), with an L2 penalty on b_user and b_movie:
+  the baseline predictor of Koren, "Factorization meets the neighborhood" (2008), eq. 1, with a logistic
+  output. It is the dot product model without the dot product.
+
+The strengths of s and of the penalty are chosen by the log-loss on eval after learning from train, and what is
+chosen learns from both, as the models do by default (`refit`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from components.ranking.metrics import log_losses
+
+_SMOOTHING = np.geomspace(0.5, 64, 15)
+_WEAKEST, _STRONGEST = 8.0, 0.02  # sklearn's C; what suits one-hot users and movies is far within
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Ratings as codes.
+
+    Attributes:
+        users: int (N,).
+        movies: int (N,).
+        liked: bool (N,).
+    """
+
+    users: np.ndarray
+    movies: np.ndarray
+    liked: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __add__(self, other: Ratings) -> Ratings:
+        return Ratings(
+            np.concatenate([self.users, other.users]),
+            np.concatenate([self.movies, other.movies]),
+            np.concatenate([self.liked, other.liked]),
+        )
+
+
+@dataclass(frozen=True)
+class Biases:
+    """A fitted bias logistic regression: logits of ids that were not in the ratings are 0.
+
+    Attributes:
+        intercept: b.
+        users: b_user, float64 (U,).
+        movies: b_movie, float64 (M,).
+    """
+
+    intercept: float
+    users: np.ndarray
+    movies: np.ndarray
+
+    def probability(self, users: np.ndarray, movies: np.ndarray) -> np.ndarray:
+        """P(like) of each pair of codes, float64 (N,)."""
+        return _sigmoid(self.intercept + self.users[users] + self.movies[movies])
+
+
+def popularity(ratings: Ratings, num_movies: int) -> np.ndarray:
+    """Likes of each movie, float64 (M,)."""
+    return np.bincount(ratings.movies, weights=ratings.liked, minlength=num_movies)
+
+
+def movie_mean(train: Ratings, evaluation: Ratings, num_movies: int) -> np.ndarray:
+    """Smoothed share of likes of each movie, float64 (M,)."""
+    losses = [
+        log_losses(evaluation.liked, _shares(train, num_movies, s)[evaluation.movies]).sum()
+        for s in _SMOOTHING
+    ]
+    return _shares(train + evaluation, num_movies, _SMOOTHING[int(np.argmin(losses))])
+
+
+def bias_logistic_regression(
+    train: Ratings, evaluation: Ratings, num_users: int, num_movies: int, values: int
+) -> Biases:
+    """Fits at `values` strengths of the penalty, the weakest last, and once more at the best on both splits."""
+    strengths = np.geomspace(_STRONGEST, _WEAKEST, values).tolist()
+    fitted = None
+    best, least = strengths[0], np.inf
+    for c in strengths:
+        # From the solution before it, which is near.
+        fitted = fit_biases(train, num_users, num_movies, c, fitted)
+        loss = log_losses(evaluation.liked, fitted.probability(evaluation.users, evaluation.movies)).sum()
+        if loss < least:
+            best, least = c, loss
+    return fit_biases(train + evaluation, num_users, num_movies, best, fitted)
+
+
+def fit_biases(
+    ratings: Ratings, num_users: int, num_movies: int, c: float, start: Biases | None = None
+) -> Biases:
+    """Least of c * sum of log-losses + |b_user|^2 / 2 + |b_movie|^2 / 2, by L-BFGS.
+
+    It is the objective of scikit-learn's LogisticRegression(C=c) on one-hot users and movies, at several times
+    the speed: the products with the one-hot matrix are sums by user and by movie.
+
+    Args:
+        ratings: What to learn from.
+        num_users: U; every user's code is below.
+        num_movies: M; every movie's code is below.
+        c: Inverse of the strength of the penalty.
+        start: Where to start.
+    """
+    liked = ratings.liked.astype(np.float64)
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        users, movies = weights[1 : num_users + 1], weights[num_users + 1 :]
+        logits = weights[0] + users[ratings.users] + movies[ratings.movies]
+        error = _sigmoid(logits) - liked
+        gradient = np.empty_like(weights)
+        gradient[0] = error.sum()
+        gradient[1 : num_users + 1] = np.bincount(ratings.users, error, num_users)
+        gradient[num_users + 1 :] = np.bincount(ratings.movies, error, num_movies)
+        gradient[1:] += weights[1:] / c
+        value = np.logaddexp(0, logits).sum() - liked @ logits + weights[1:] @ weights[1:] / (2 * c)
+        return value / len(ratings), gradient / len(ratings)
+
+    first = np.zeros(1 + num_users + num_movies)
+    if start is not None:
+        first = np.concatenate([[start.intercept], start.users, start.movies])
+    found = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 300, "gtol": 1e-6}).x
+    return Biases(float(found[0]), found[1 : num_users + 1], found[num_users + 1 :])
+
+
+def _shares(ratings: Ratings, num_movies: int, smoothing: float) -> np.ndarray:
+    share = (ratings.liked.sum() + 1) / (len(ratings) + 2)  # never 0 or 1
+    likes = np.bincount(ratings.movies, weights=ratings.liked, minlength=num_movies)
+    return (likes + smoothing * share) / (np.bincount(ratings.movies, minlength=num_movies) + smoothing)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return np.exp(-np.logaddexp(0, -logits))

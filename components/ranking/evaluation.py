@@ -1,0 +1,414 @@
+"""The evaluation itself: every model and floor over the same users, lists and likes.
+
+Protocol: a list holds movies of the train split that the user has not rated in train or eval, the movies that
+all models can recommend. The positives are the movies that the user liked in test, also those that were never
+rated in train: no list can hold them, and they count as missed. Users without positives have no ranking metrics;
+they are counted. The log-loss and the AUC are those of all ratings in test.
+
+With `sampled_candidates` the lists of a second set of metrics, named `sampled_...`, hold the positives and so many
+movies drawn from those that the user has not rated in any split, the same ones for every model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from components import features
+from components.ranking import baselines, bootstrap, metrics
+from components.ranking.baselines import Ratings
+from components.ranking.data import Dataset
+from components.ranking.exported import ExportedModel
+from components.ranking.settings import RankingSettings
+
+CANDIDATE, BASELINE = "candidate", "baseline"
+POPULARITY, MOVIE_MEAN, BIAS_REGRESSION = "popularity", "movie_mean", "bias_logistic_regression"
+LOG_LOSS, AUC = "log_loss", "auc"
+ACTIVITIES = ("heavy", "medium", "light", "new")
+POPULARITIES = ("head", "middle", "tail")
+SAMPLED = "sampled_"
+_ALL = ("", "")  # the slice of everything
+_LIKED, _OTHERS = "liked", "others"  # rows of the two classes
+_PAIR_BYTES = 40  # of scores, masks and sort keys of one user and movie
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model or floor.
+
+    Attributes:
+        likes: P(like) of the test rows, float (N,); None for a floor that does not say.
+        scores: (codes of B users) -> float (B, C), scores of the catalogue.
+    """
+
+    likes: np.ndarray | None
+    scores: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found.
+
+    Attributes:
+        report: The content of metrics.json.
+        per_user: A row for each user with ratings in test, see `component.RankingEvaluator`.
+    """
+
+    report: dict[str, Any]
+    per_user: pa.Table
+
+
+def scorers(
+    data: Dataset, models: Mapping[str, ExportedModel], settings: RankingSettings
+) -> dict[str, Scorer]:
+    """The models and the floors, fitted here."""
+    train, evaluation, test = (data.splits[split] for split in features.SPLITS)
+    found = {}
+    for name, model in models.items():
+        likes = model.probabilities(data.user_ids[test.users], data.movie_ids[test.movies])
+        found[name] = Scorer(likes, _scores_of(model, data))
+    seen = train + evaluation
+    num_users, num_movies = len(data.user_ids), len(data.movie_ids)
+    means = baselines.movie_mean(train, evaluation, num_movies)
+    biases = baselines.bias_logistic_regression(
+        train, evaluation, num_users, num_movies, settings.regularisation_values
+    )
+    likes_of_movie = baselines.popularity(seen, num_movies)
+    return found | {
+        POPULARITY: Scorer(None, _same_for_all(likes_of_movie[data.catalogue])),
+        MOVIE_MEAN: Scorer(means[test.movies], _same_for_all(means[data.catalogue])),
+        # A user's bias does not change the order of the movies.
+        BIAS_REGRESSION: Scorer(
+            biases.probability(test.users, test.movies), _same_for_all(biases.movies[data.catalogue])
+        ),
+    }
+
+
+def evaluate(
+    data: Dataset,
+    models: Mapping[str, Scorer],
+    genres: tuple[list[str], np.ndarray],
+    settings: RankingSettings,
+) -> Evaluation:
+    """Computes metrics, intervals and the table of users.
+
+    Args:
+        data: The ratings.
+        models: By name; the first is what the others are compared with.
+        genres: Of `data.genres`.
+        settings: What to compute.
+    """
+    test = data.splits[features.TEST_SPLIT]
+    users = np.unique(test.users)
+    frame = _Frame(data, users, genres, settings)
+    of_rows = {name: _like_columns(test, users, model) for name, model in models.items()}
+    sums = bootstrap.Sums(settings.bootstrap_samples, settings.seed)
+    recommended = {name: {k: np.zeros(len(data.catalogue), bool) for k in settings.ks} for name in models}
+    per_user: dict[str, list[np.ndarray]] = {}
+    for batch in frame.batches():
+        columns: dict[object, np.ndarray] = {}
+        for name, model in models.items():
+            likes = {key: values[batch.rows] for key, values in of_rows[name].items()}
+            lists = metrics.best(model.scores(batch.users), batch.positive, batch.candidate, max(settings.ks))
+            ranked = metrics.relevance(lists.hits, batch.positives, settings.ks)
+            ranked |= metrics.novelty(lists, frame.information, settings.ks)
+            if batch.sampled is not None:
+                sampled = metrics.best(
+                    model.scores(batch.users), batch.positive, batch.sampled, max(settings.ks)
+                )
+                of_sampled = metrics.relevance(sampled.hits, batch.positives, settings.ks)
+                ranked |= {f"{SAMPLED}{metric}": values for metric, values in of_sampled.items()}
+            ranked = {metric: np.where(batch.positives > 0, v, np.nan) for metric, v in ranked.items()}
+            for k, seen in recommended[name].items():
+                chosen = lists.real[:, :k] & (batch.positives > 0)[:, None]
+                seen[lists.movies[:, :k][chosen]] = True
+            for metric, values in {**likes, **ranked}.items():
+                per_user.setdefault(f"{name}.{metric}", []).append(values)
+            columns |= _columns(name, likes, ranked, lists, batch, frame, settings)
+        for key, values in (("num_test", batch.num_test), ("num_positives", batch.positives)):
+            per_user.setdefault(key, []).append(values)
+        sums.add(columns)
+    table = pa.table(
+        {
+            "user_id": pa.array(data.user_ids[users]).cast(pa.string()),
+            "activity": pa.array(np.array(ACTIVITIES)[frame.activity]),
+            "num_train": pa.array(frame.num_train),
+            **{key: pa.array(np.concatenate(parts)) for key, parts in per_user.items()},
+        }
+    )
+    return Evaluation(_report(sums, models, frame, recommended, settings), table)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """B users. Arrays as in `metrics`; `rows` are their places among the test users."""
+
+    rows: slice
+    users: np.ndarray
+    candidate: np.ndarray
+    sampled: np.ndarray | None
+    positive: np.ndarray
+    positives: np.ndarray  # R, (B,)
+    positives_of_group: np.ndarray  # (B, G)
+    num_test: np.ndarray  # (B,)
+
+
+class _Frame:
+    """What all models share: candidates, positives, and the slices."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        users: np.ndarray,
+        genres: tuple[list[str], np.ndarray],
+        settings: RankingSettings,
+    ) -> None:
+        train, evaluation, test = (data.splits[split] for split in features.SPLITS)
+        self.users, self.num_movies = users, len(data.catalogue)
+        column = np.full(len(data.movie_ids), -1, np.int64)
+        column[data.catalogue] = np.arange(self.num_movies)
+        self._row = np.full(len(data.user_ids), -1, np.int64)
+        self._row[users] = np.arange(len(users))
+        self._seen = self._grouped(train + evaluation, column)
+        liked = Ratings(test.users[test.liked], test.movies[test.liked], test.liked[test.liked])
+        self._liked = self._grouped(liked, column)
+        self._tested = self._grouped(test, column)
+        raters = np.bincount(train.movies, minlength=len(data.movie_ids))[data.catalogue]
+        self.information = metrics.self_information(raters, len(np.unique(train.users)))
+        third = metrics.thirds_of_popularity(raters)
+        self.activities = [("activity", name) for name in ACTIVITIES]
+        self.groups = [("popularity", name) for name in POPULARITIES] + [("genre", g) for g in genres[0]]
+        self.members = np.concatenate(
+            [third[:, None] == np.arange(len(POPULARITIES)), genres[1][data.catalogue]], axis=1
+        )
+        # A movie that was not in train is in no third, and in its genres.
+        self._members_of_movie = np.zeros((len(data.movie_ids), len(self.groups)), bool)
+        self._members_of_movie[:, len(POPULARITIES) :] = genres[1]
+        self._members_of_movie[data.catalogue] = self.members
+        self._liked_movies, self._liked_rows = liked.movies, self._row[liked.users]
+        ratings_of_user = np.bincount(train.users, minlength=len(data.user_ids))
+        self.num_train = ratings_of_user[users]
+        self.activity = _activity(ratings_of_user, data.user_ids)[users]
+        self.outside_catalogue = int((column[liked.movies] < 0).sum())
+        self._num_liked = np.bincount(self._liked_rows, minlength=len(users))
+        self._num_test = np.bincount(self._row[test.users], minlength=len(users))
+        self._settings = settings
+
+    def batches(self) -> Iterator[_Batch]:
+        """The test users in order, in batches that fit the memory."""
+        pairs = self._settings.memory_mb * 2**20 // _PAIR_BYTES
+        size = max(pairs // max(self.num_movies, 1), 1)
+        random = np.random.default_rng(self._settings.seed)
+        order = np.argsort(self._liked_rows, kind="stable")
+        owners, members = self._liked_rows[order], self._members_of_movie[self._liked_movies[order]]
+        for start in range(0, len(self.users), size):
+            rows = slice(start, min(start + size, len(self.users)))
+            number = rows.stop - start
+            positive, tested = self._mask(self._liked, rows), self._mask(self._tested, rows)
+            candidate = ~self._mask(self._seen, rows)
+            # A movie that is rated in two splits is not there to be found.
+            positive &= candidate
+            first, last = np.searchsorted(owners, [rows.start, rows.stop])
+            of_group = np.zeros((number, len(self.groups)), np.int64)
+            np.add.at(of_group, owners[first:last] - start, members[first:last])
+            yield _Batch(
+                rows,
+                self.users[rows],
+                candidate,
+                self._sampled(random, candidate & ~tested, positive),
+                positive,
+                self._num_liked[rows],
+                of_group,
+                self._num_test[rows],
+            )
+
+    def _sampled(
+        self, random: np.random.Generator, drawn_from: np.ndarray, positive: np.ndarray
+    ) -> np.ndarray | None:
+        number = self._settings.sampled_candidates
+        if number is None:
+            return None
+        # One number a pair whatever the batch, so that its size does not change the draw.
+        keys = np.where(drawn_from, random.random(drawn_from.shape), 2.0)
+        number = min(number, self.num_movies)
+        at = np.argpartition(keys, number - 1, axis=1)[:, :number]
+        drawn = np.zeros_like(drawn_from)
+        np.put_along_axis(drawn, at, True, axis=1)
+        return drawn & drawn_from | positive
+
+    def _grouped(self, ratings: Ratings, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of test users, sorted, and catalogue columns of the ratings within both."""
+        rows, columns = self._row[ratings.users], column[ratings.movies]
+        inside = (rows >= 0) & (columns >= 0)
+        rows, columns = rows[inside], columns[inside]
+        order = np.argsort(rows, kind="stable")
+        return rows[order], columns[order]
+
+    def _mask(self, grouped: tuple[np.ndarray, np.ndarray], rows: slice) -> np.ndarray:
+        first, last = np.searchsorted(grouped[0], [rows.start, rows.stop])
+        mask = np.zeros((rows.stop - rows.start, self.num_movies), bool)
+        mask[grouped[0][first:last] - rows.start, grouped[1][first:last]] = True
+        return mask
+
+
+def _scores_of(model: ExportedModel, data: Dataset) -> Callable[[np.ndarray], np.ndarray]:
+    catalogue = data.movie_ids[data.catalogue]
+    return lambda users: model.catalogue_scores(data.user_ids[users], catalogue)
+
+
+def _same_for_all(scores: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda users: np.broadcast_to(scores, (len(users), len(scores)))
+
+
+def _activity(ratings_of_user: np.ndarray, user_ids: np.ndarray) -> np.ndarray:
+    """Index in ACTIVITIES of each user, the thirds of `components.preprocessing`."""
+    known = int((ratings_of_user > 0).sum())
+    by_id = np.empty(len(user_ids), np.int64)
+    by_id[np.argsort(user_ids)] = np.arange(len(user_ids))
+    # TFT's vocabulary has the last id first among equally frequent ones.
+    place = np.empty(len(user_ids), np.int64)
+    place[np.lexsort((-by_id, -ratings_of_user))] = np.arange(len(user_ids))
+    return np.where(ratings_of_user > 0, place * 3 // max(known, 1), ACTIVITIES.index("new"))
+
+
+def _like_columns(test: Ratings, users: np.ndarray, model: Scorer) -> dict[str, np.ndarray]:
+    """Sums over each test user's rows: of log-losses, and of the placements of both classes for the AUC."""
+    if model.likes is None:
+        return {}
+    row = np.searchsorted(users, test.users)
+    placed = metrics.placements(test.liked, model.likes)
+    return {
+        LOG_LOSS: np.bincount(row, metrics.log_losses(test.liked, model.likes), len(users)),
+        f"{AUC}_{_LIKED}": np.bincount(row, np.where(test.liked, placed, 0), len(users)),
+        f"{AUC}_{_OTHERS}": np.bincount(row, np.where(test.liked, 0, placed), len(users)),
+    }
+
+
+def _columns(
+    name: str,
+    likes: Mapping[str, np.ndarray],
+    ranked: Mapping[str, np.ndarray],
+    lists: metrics.Lists,
+    batch: _Batch,
+    frame: _Frame,
+    settings: RankingSettings,
+) -> dict[object, np.ndarray]:
+    """Numerators (model, slice, metric) and denominators (slice, what is counted) of every figure, (B,) each."""
+    ranks = (batch.positives > 0).astype(np.float64)
+    counts = {
+        "users": ranks,
+        "rows": batch.num_test,
+        _LIKED: batch.positives,
+        _OTHERS: batch.num_test - batch.positives,
+    }
+    columns: dict[object, np.ndarray] = {(_ALL, key): values for key, values in counts.items()}
+    columns |= {(name, _ALL, metric): values for metric, values in {**likes, **ranked}.items()}
+    at_primary = {key: values for key, values in ranked.items() if key in _of_slices(settings)}
+    activity = frame.activity[batch.rows]
+    for place, group in enumerate(frame.activities):
+        within = activity == place
+        columns[group, "users"], columns[group, "rows"] = ranks * within, batch.num_test * within
+        for metric, values in at_primary.items():
+            columns[name, group, metric] = np.nan_to_num(values) * within
+        if LOG_LOSS in likes:
+            columns[name, group, LOG_LOSS] = likes[LOG_LOSS] * within
+    of_groups = metrics.by_group(lists, frame.members, batch.positives_of_group, [settings.primary_k])
+    for place, group in enumerate(frame.groups):
+        columns[group, "users"] = (batch.positives_of_group[:, place] > 0).astype(np.float64)
+        for metric, by_group in of_groups.items():
+            columns[name, group, metric] = by_group[:, place]
+    return columns
+
+
+def _of_slices(settings: RankingSettings) -> list[str]:
+    """The metrics that slices of users have."""
+    k = settings.primary_k
+    return [metrics.name(metric, k) for metric in (*metrics.RELEVANCE, metrics.NOVELTY)]
+
+
+def _report(
+    sums: bootstrap.Sums,
+    models: Mapping[str, Scorer],
+    frame: _Frame,
+    recommended: Mapping[str, Mapping[int, np.ndarray]],
+    settings: RankingSettings,
+) -> dict[str, Any]:
+    first = next(iter(models))
+    overall = {
+        name: _overall(sums, name, model.likes is not None, settings) for name, model in models.items()
+    }
+
+    def estimates(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        return {
+            metric: _plain(bootstrap.estimate(of_resamples, settings.confidence))
+            for metric, of_resamples in values.items()
+        }
+
+    described: dict[str, Any] = {}
+    for name, model in models.items():
+        coverage = {metrics.name(metrics.COVERAGE, k): float(c.mean()) for k, c in recommended[name].items()}
+        slices = []
+        for group in [*frame.activities, *frame.groups]:
+            users = int(sums.count((group, "users")))
+            values = {}
+            for metric in _of_slices(settings):
+                if (name, group, metric) in sums:
+                    values[metric] = sums.ratio((name, group, metric), (group, "users"))
+            if group in frame.activities and model.likes is not None:
+                values[LOG_LOSS] = sums.ratio((name, group, LOG_LOSS), (group, "rows"))
+            slices.append({"by": group[0], "name": group[1], "users": users, "metrics": estimates(values)})
+        described[name] = {"overall": estimates(overall[name]), "coverage": coverage, "slices": slices}
+    users = len(frame.users)
+    with_positives = int(sums.count((_ALL, "users")))
+    return {
+        "users": with_positives,
+        "users_without_positives": users - with_positives,
+        "ratings": int(sums.count((_ALL, "rows"))),
+        "positives": int(sums.count((_ALL, _LIKED))),
+        "positives_outside_catalogue": frame.outside_catalogue,
+        "catalogue": frame.num_movies,
+        "settings": settings.model_dump(mode="json"),
+        "models": described,
+        "differences": {
+            name: estimates(
+                {
+                    metric: overall[first][metric] - of_resamples
+                    for metric, of_resamples in of_model.items()
+                    if metric in overall[first]
+                }
+            )
+            for name, of_model in overall.items()
+            if name != first
+        },
+    }
+
+
+def _overall(
+    sums: bootstrap.Sums, name: str, likes: bool, settings: RankingSettings
+) -> dict[str, np.ndarray]:
+    """Every metric of a model over all users and over each resample."""
+    found = {}
+    if likes:
+        found[LOG_LOSS] = sums.ratio((name, _ALL, LOG_LOSS), (_ALL, "rows"))
+        found[AUC] = bootstrap.auc(
+            *(sums.ratio((name, _ALL, f"{AUC}_{kind}"), (_ALL, kind)) for kind in (_LIKED, _OTHERS))
+        )
+    prefixes = ["", SAMPLED] if settings.sampled_candidates else [""]
+    for k in settings.ks:
+        names = [prefix + metrics.name(metric, k) for prefix in prefixes for metric in metrics.RELEVANCE]
+        for metric in [*names, metrics.name(metrics.NOVELTY, k)]:
+            found[metric] = sums.ratio((name, _ALL, metric), (_ALL, "users"))
+    return found
+
+
+def _plain(estimate: bootstrap.Estimate) -> dict[str, float | None]:
+    """For JSON, which has no NaN."""
+    return {
+        key: value if math.isfinite(value) else None
+        for key, value in (("value", estimate.value), ("low", estimate.low), ("high", estimate.high))
+    }

@@ -1,0 +1,216 @@
+"""Ranking metrics for many users at once, in numpy: never a loop over users.
+
+Shapes: B users of a batch, M movies of the catalogue, K the longest list, G groups of movies. A list is the K
+best candidates of a user, best first. The positives of a user are the movies that it should hold.
+
+Formulas, with h_r = 1 where the movie at rank r is a positive, R the number of the user's positives (also of
+those that are no candidates, so that what cannot be found counts as missed), sums over r = 1..k:
+
+- hit_rate@k   1 if any h_r, else 0
+- recall@k     sum h_r / R
+- precision@k  sum h_r / k
+- ndcg@k       (sum h_r / log2(r + 1)) / (sum over r = 1..min(k, R) of 1 / log2(r + 1))
+               Järvelin, Kekäläinen, "Cumulated gain-based evaluation of IR techniques" (2002)
+- map@k        (sum h_r * precision@r) / R; its mean over users is MAP. Both as trec_eval's map_cut
+- mrr@k        1 / r of the first positive, 0 if there is none; Voorhees, "The TREC-8 question answering
+               track report" (1999)
+- novelty@k    mean over the list of -log2(share of the train users who rated the movie); Zhou et al.,
+               "Solving the apparent diversity-accuracy dilemma of recommender systems" (2010)
+- coverage@k   share of the catalogue that is in at least one user's list; Ge et al., "Beyond accuracy:
+               evaluating recommender systems by coverage and serendipity" (2010)
+
+Ties count against the model: of movies with one score, positives come last. A model that gives one score to all
+thus finds nothing, however the movies are ordered (see Krichene, Rendle, "On sampled metrics for item
+recommendation", 2020, on what else goes wrong, the sampling of candidates first of all).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+RELEVANCE = ("hit_rate", "recall", "precision", "ndcg", "map", "mrr")
+NOVELTY, COVERAGE = "novelty", "coverage"
+_NOWHERE = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The best candidates of B users.
+
+    Attributes:
+        movies: int64 (B, K), columns of the scores, best first.
+        hits: bool (B, K), where the movie is a positive.
+        real: bool (B, K), false past the end of a list that has fewer candidates than K.
+    """
+
+    movies: np.ndarray
+    hits: np.ndarray
+    real: np.ndarray
+
+
+def name(metric: str, k: int) -> str:
+    """Name of a metric at k, e.g. `ndcg@10`."""
+    return f"{metric}@{k}"
+
+
+def best(scores: np.ndarray, positive: np.ndarray, candidate: np.ndarray, k: int) -> Lists:
+    """The k best candidates of each user, ties against the positives.
+
+    Args:
+        scores: float (B, M), taken as float32; NaN is the lowest there is.
+        positive: bool (B, M).
+        candidate: bool (B, M), what may be in a list.
+        k: Length of the lists; K is the smaller of it and M.
+    """
+    keys = _keys(scores, positive, candidate)
+    users, movies = keys.shape
+    length = min(k, movies)
+    if length < movies:
+        at = np.argpartition(keys, movies - length, axis=1)[:, movies - length :]
+    else:
+        at = np.broadcast_to(np.arange(movies), (users, movies))
+    found = np.take_along_axis(keys, at, axis=1)
+    order = np.argsort(found, axis=1, kind="stable")[:, ::-1]
+    at, found = np.take_along_axis(at, order, axis=1), np.take_along_axis(found, order, axis=1)
+    real = found != _NOWHERE
+    return Lists(at, np.take_along_axis(positive, at, axis=1) & real, real)
+
+
+def relevance(hits: np.ndarray, positives: np.ndarray, ks: Sequence[int]) -> dict[str, np.ndarray]:
+    """The metrics of RELEVANCE at each k, float64 (B,); NaN for users without positives.
+
+    Args:
+        hits: bool (B, K), K at least the largest of ks or the whole catalogue.
+        positives: int (B,), R.
+        ks: Where to cut the lists.
+    """
+    if not hits.shape[1]:  # an empty catalogue
+        hits = np.zeros((len(hits), 1), bool)
+    length = hits.shape[1]
+    ranks = np.arange(1, length + 1)
+    discounts = 1.0 / np.log2(ranks + 1)
+    found = np.cumsum(hits, axis=1)
+    gain = np.cumsum(hits * discounts, axis=1)
+    precision_at_hits = np.cumsum(hits * found / ranks, axis=1)
+    first = np.where(hits.any(axis=1), hits.argmax(axis=1) + 1, 0)
+    # Ideal lists may be longer than K, where k is beyond the catalogue and positives are outside it.
+    ideal = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, max(ks) + 2)))])
+    total = np.where(positives > 0, positives, np.nan)
+    nothing = np.where(positives > 0, 0.0, np.nan)
+    metrics: dict[str, np.ndarray] = {}
+    for k in ks:
+        last = min(k, length) - 1
+        count = found[:, last]
+        values = {
+            "hit_rate": (count > 0) + nothing,
+            "recall": count / total,
+            "precision": count / k + nothing,
+            "ndcg": gain[:, last] / np.where(positives > 0, ideal[np.minimum(positives, k)], np.nan),
+            "map": precision_at_hits[:, last] / total,
+            "mrr": np.where((first > 0) & (first <= k), 1.0 / np.maximum(first, 1), 0.0) + nothing,
+        }
+        metrics |= {name(metric, k): value for metric, value in values.items()}
+    return metrics
+
+
+def by_group(
+    lists: Lists, groups: np.ndarray, positives: np.ndarray, ks: Sequence[int]
+) -> dict[str, np.ndarray]:
+    """The metrics of RELEVANCE for the positives of each group alone, float64 (B, G).
+
+    The lists stay as they are, so that the other groups' movies keep their places in them.
+
+    Args:
+        lists: Of `best`.
+        groups: bool (M, G), which movie is in which group.
+        positives: int (B, G).
+        ks: Where to cut the lists.
+    """
+    users, length = lists.hits.shape
+    number = groups.shape[1]
+    hits = lists.hits[:, None, :] & np.moveaxis(groups[lists.movies], 2, 1)
+    flat = relevance(hits.reshape(users * number, length), positives.reshape(-1), ks)
+    return {metric: values.reshape(users, number) for metric, values in flat.items()}
+
+
+def novelty(lists: Lists, information: np.ndarray, ks: Sequence[int]) -> dict[str, np.ndarray]:
+    """Mean self-information of each list, float64 (B,); 0 for an empty one.
+
+    Args:
+        lists: Of `best`.
+        information: float (M,), see `self_information`.
+        ks: Where to cut the lists.
+    """
+    metrics: dict[str, np.ndarray] = {}
+    for k in ks:
+        real = lists.real[:, :k]
+        total = np.where(real, information[lists.movies[:, :k]], 0.0).sum(axis=1)
+        count = real.sum(axis=1)
+        metrics[name(NOVELTY, k)] = total / np.maximum(count, 1)
+    return metrics
+
+
+def self_information(raters: np.ndarray, users: int) -> np.ndarray:
+    """-log2 of the share of users who rated a movie, in bits, float64 (M,); one who did where none did."""
+    return -np.log2(np.maximum(raters, 1) / max(users, 1))
+
+
+def thirds_of_popularity(ratings: np.ndarray) -> np.ndarray:
+    """Head, middle and tail: the most rated movies with a third of the ratings, the next, the rest.
+
+    Args:
+        ratings: int (M,), train ratings of each movie.
+
+    Returns:
+        int64 (M,), 0 head, 1 middle, 2 tail. A movie is where the middle of its ratings falls.
+    """
+    order = np.argsort(-ratings, kind="stable")
+    share = (np.cumsum(ratings[order]) - ratings[order] / 2) / max(ratings.sum(), 1)
+    third = np.empty(len(ratings), np.int64)
+    third[order] = np.minimum((share * 3).astype(np.int64), 2)
+    return third
+
+
+def log_losses(liked: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Binary cross-entropy of each row, float64 (N,), clipped as Keras and TFMA do."""
+    p = np.clip(np.asarray(probability, np.float64), 1e-7, 1 - 1e-7)
+    return -np.where(liked, np.log(p), np.log1p(-p))
+
+
+def placements(liked: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Where each row stands among the rows of the other class; the mean over either class is the AUC.
+
+    A liked row has the share of the others with a lower score, one not liked that of the liked with a higher
+    score, ties counted half: V10 and V01 in DeLong et al., "Comparing the areas under two or more correlated
+    receiver operating characteristic curves" (1988).
+
+    Args:
+        liked: bool (N,).
+        scores: float (N,).
+
+    Returns:
+        float64 (N,); NaN if a class is empty.
+    """
+    _, group = np.unique(scores, return_inverse=True)
+    positives = np.bincount(group, weights=liked, minlength=1)
+    negatives = np.bincount(group, weights=~liked, minlength=1)
+    if not positives.sum() or not negatives.sum():
+        return np.full(len(liked), np.nan)
+    below = (np.cumsum(negatives) - negatives / 2) / negatives.sum()
+    above = 1 - (np.cumsum(positives) - positives / 2) / positives.sum()
+    return np.where(liked, below[group], above[group])
+
+
+def _keys(scores: np.ndarray, positive: np.ndarray, candidate: np.ndarray) -> np.ndarray:
+    """int64 (B, M) in the order of the scores, with positives just below what they tie with."""
+    scores = np.nan_to_num(scores.astype(np.float32), nan=-np.inf, posinf=np.inf, neginf=-np.inf) + 0.0
+    bits = scores.view(np.int32)
+    # The bits of floats are in their order but for the negative ones, which are in reverse.
+    keys = np.where(bits >= 0, bits, bits ^ 0x7FFFFFFF).astype(np.int64)
+    keys <<= 1
+    keys |= ~positive
+    keys[~candidate] = _NOWHERE
+    return keys

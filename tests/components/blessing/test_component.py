@@ -1,0 +1,137 @@
+"""The executor on real artifacts: what Pusher and the resolver find."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tfx.components.util import model_utils
+from tfx.types import standard_artifacts
+
+from components.baseline import LatestOtherBlessedModelStrategy
+from components.blessing.component import BlessingReport, Executor
+from components.blessing.settings import BlessingSettings
+from components.features import EVAL_SPLIT, TEST_SPLIT, TRAIN_SPLIT
+from components.ranking.baselines import Ratings
+from components.ranking.component import METRICS_FILE, PER_USER_FILE, RankingEvaluation
+from components.ranking.data import Dataset
+from components.ranking.evaluation import Scorer, evaluate, scorers
+from components.ranking.settings import RankingSettings
+
+
+def artifact(kind, uri, number: int):
+    made = kind()
+    made.uri, made.id = str(uri), number
+    return made
+
+
+@pytest.fixture(scope="module")
+def ranking(tmp_path_factory) -> Path:
+    """An evaluation of a model that knows the truth, against one that does not, as files."""
+    import pyarrow.parquet as pq
+
+    random = np.random.default_rng(0)
+    users, movies = np.repeat(np.arange(200), 30), np.tile(np.arange(30), 200)
+    probability = 1 / (1 + np.exp(-2 * random.normal(size=(200, 30))))
+    liked = random.random(len(users)) < probability[users, movies]
+    split = random.integers(0, 3, len(users))
+    parts = [Ratings(users[split == i], movies[split == i], liked[split == i]) for i in range(3)]
+    data = Dataset(
+        dict(zip((TRAIN_SPLIT, EVAL_SPLIT, TEST_SPLIT), parts, strict=True)),
+        np.array([str(user).encode() for user in range(200)], object),
+        np.array([str(movie).encode() for movie in range(30)], object),
+        np.arange(30),
+    )
+    settings = RankingSettings(bootstrap_samples=100)
+    models = {
+        name: Scorer(p[parts[2].users, parts[2].movies], lambda of, p=p: p[of])
+        for name, p in (("candidate", probability), ("baseline", np.full((200, 30), 0.5)))
+    }
+    found = evaluate(data, models | scorers(data, {}, settings), ([], np.zeros((30, 0), bool)), settings)
+    folder = tmp_path_factory.mktemp("ranking")
+    (folder / METRICS_FILE).write_text(json.dumps(found.report))
+    pq.write_table(found.per_user, folder / PER_USER_FILE)
+    return folder
+
+
+def bless(ranking: Path, tmp_path: Path, tfma: bool = True, min_auc: float = 0.65, baseline: bool = True):
+    evaluation = artifact(standard_artifacts.ModelEvaluation, tmp_path / "evaluation", 3)
+    evaluation.set_float_custom_property("auc", 0.8)
+    evaluation.set_float_custom_property("log_loss", 0.5)
+    evaluation.set_string_custom_property("failures", "[]")
+    of_tfma = artifact(standard_artifacts.ModelBlessing, tmp_path / "tfma", 4)
+    of_tfma.set_int_custom_property("blessed", int(tfma))
+    inputs = {
+        "model": [artifact(standard_artifacts.Model, "/models/2", 2)],
+        "baseline_model": [artifact(standard_artifacts.Model, "/models/1", 1)] if baseline else [],
+        "evaluation": [evaluation],
+        "tfma_blessing": [of_tfma],
+        "ranking": [artifact(RankingEvaluation, ranking, 5)],
+    }
+    outputs = {
+        "blessing": [artifact(standard_artifacts.ModelBlessing, tmp_path / "blessing", 6)],
+        "report": [artifact(BlessingReport, tmp_path / "report", 7)],
+    }
+    settings = {"min_auc": min_auc, "max_log_loss": 0.693, "settings": BlessingSettings().model_dump_json()}
+    Executor().Do(inputs, outputs, settings)
+    decision = json.loads((tmp_path / "report" / "decision.json").read_text())
+    return inputs, outputs["blessing"][0], outputs["report"][0], decision
+
+
+def test_a_blessing_is_that_of_the_stock_evaluator(ranking, tmp_path):
+    _, blessing, report, decision = bless(ranking, tmp_path)
+    assert model_utils.is_model_blessed(blessing)
+    assert [path.name for path in (tmp_path / "blessing").iterdir()] == ["BLESSED"]
+    assert blessing.get_string_custom_property("current_model") == "/models/2"
+    assert blessing.get_int_custom_property("current_model_id") == 2
+    assert blessing.get_string_custom_property("baseline_model") == "/models/1"
+    assert blessing.get_int_custom_property("baseline_model_id") == 1
+    assert blessing.get_string_custom_property("component_id") == "Blessing"
+    assert set(blessing.mlmd_artifact.custom_properties) <= {
+        "blessed",
+        "current_model",
+        "current_model_id",
+        "baseline_model",
+        "baseline_model_id",
+        "component_id",
+    }
+    assert (decision["blessed"], decision["first"], decision["failures"]) == (True, False, [])
+    assert json.loads(report.get_string_custom_property("failures")) == []
+    assert {"change: log_loss", "change: auc", "change: ndcg@10"} <= {r["rule"] for r in decision["rules"]}
+
+
+@pytest.mark.parametrize("broken", [{"tfma": False}, {"min_auc": 0.9}])
+def test_a_refusal_has_its_reasons(ranking, tmp_path, broken):
+    _, blessing, report, decision = bless(ranking, tmp_path, **broken)
+    assert not model_utils.is_model_blessed(blessing)
+    assert [path.name for path in (tmp_path / "blessing").iterdir()] == ["NOT_BLESSED"]
+    assert blessing.get_int_custom_property("blessed") == 0
+    assert not decision["blessed"]
+    assert len(decision["failures"]) == 1
+    assert json.loads(report.get_string_custom_property("failures")) == decision["failures"]
+
+
+def test_a_first_run_says_so(ranking, tmp_path):
+    """With no baseline model, whatever the evaluation has of one is not the last blessed one's."""
+    _, blessing, _, decision = bless(ranking, tmp_path, baseline=False)
+    assert not blessing.has_custom_property("baseline_model")
+    assert decision["first"]
+    assert decision["baseline"] is None
+
+
+def test_the_resolver_follows_this_blessing_and_not_that_of_tfma(ranking, tmp_path):
+    inputs, blessing, _, _ = bless(ranking, tmp_path, min_auc=0.9)
+    of_tfma = inputs["tfma_blessing"][0]
+    of_tfma.set_int_custom_property("current_model_id", 2)
+    channels = {
+        "model": inputs["model"],
+        "model_blessing": [of_tfma, blessing],
+        "candidate": [artifact(standard_artifacts.Model, "/models/9", 9)],
+    }
+    resolve = LatestOtherBlessedModelStrategy().resolve_artifacts
+    assert resolve(None, channels)["model"] == []
+    _, blessing, _, _ = bless(ranking, tmp_path / "again")
+    channels["model_blessing"] = [of_tfma, blessing]
+    assert [model.id for model in resolve(None, channels)["model"]] == [2]
