@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -93,6 +93,24 @@ class EvaluationConfig(_Section):
     )
 
 
+class MetadataConfig(_Section):
+    """Where ML Metadata is kept."""
+
+    kind: Literal["sqlite", "mysql", "postgresql"] = Field(
+        "sqlite", description="A file under root (sqlite), or a shared server: mysql or postgresql."
+    )
+    host: str = Field("localhost", min_length=1, description="Host of the server.")
+    port: int | None = Field(None, ge=1, le=65535, description="Its port; by default 3306 or 5432.")
+    database: str = Field(
+        "marquee", pattern=r"^\w+$", description="Its database; made if it is missing and the user may."
+    )
+    user: str = Field("marquee", min_length=1, description="Its user.")
+    password_env: str = Field(
+        "MARQUEE_METADATA_PASSWORD",
+        description="Environment variable that holds the password; empty: log in without one.",
+    )
+
+
 class PipelineConfig(_Section):
     """Everything that decides what a run does."""
 
@@ -110,6 +128,7 @@ class PipelineConfig(_Section):
     transform: TransformConfig = Field(TransformConfig(), description="The transformation.")
     model: AnyModelConfig = Field(DotProductConfig(), description="The model and its training.")
     evaluation: EvaluationConfig = Field(EvaluationConfig(), description="The evaluation.")
+    metadata: MetadataConfig = Field(MetadataConfig(), description="ML Metadata.")
 
     @model_validator(mode="before")
     @classmethod
@@ -136,8 +155,13 @@ class PipelineConfig(_Section):
 
     @property
     def metadata_path(self) -> Path:
-        """SQLite file of ML Metadata."""
+        """SQLite file of ML Metadata, where `metadata.kind` is sqlite."""
         return self.pipeline_root / "metadata.sqlite"
+
+    @property
+    def artifact_root(self) -> Path:
+        """Folder of the outputs of all components."""
+        return self.pipeline_root / "artifacts"
 
     @property
     def serving_model_dir(self) -> Path:

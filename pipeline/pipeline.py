@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from tfx.components import ExampleValidator, Pusher, StatisticsGen, Transform
+from tfx.components import ExampleValidator, StatisticsGen, Transform
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 from tfx.types import Channel, standard_artifacts
@@ -17,10 +16,12 @@ from components.baseline import LatestOtherBlessedModelStrategy
 from components.evaluator import ThresholdEvaluator
 from components.example_gen.component import RatingsExampleGen
 from components.features import TEST_SPLIT
+from components.pusher import AtomicPusher
 from components.schema import ImportSchemaGen
 from components.trainer.component import MovieTrainer
 from pipeline.config import PipelineConfig
 from pipeline.evaluation import eval_config
+from pipeline.store import connection_config
 
 BEAM_ARGS = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
 
@@ -81,17 +82,19 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         eval_config=eval_config(config.evaluation),
         schema=schema_gen.outputs["schema"],
     ).with_id("Evaluator")
-    pusher = Pusher(
+    pusher = AtomicPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        evaluation=evaluator.outputs["evaluation"],
+        examples=example_gen.outputs["examples"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_model_dir))
         ),
-    )
+    ).with_id("Pusher")
     return Pipeline(
         pipeline_name=config.name,
-        pipeline_root=str(config.pipeline_root / "artifacts"),
-        metadata_connection_config=sqlite_metadata_connection_config(str(config.metadata_path)),
+        pipeline_root=str(config.artifact_root),
+        metadata_connection_config=connection_config(config),
         components=[
             example_gen,
             statistics_gen,

@@ -13,17 +13,26 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
+# Not the installed script, which may be of another checkout.
+COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
 Marquee = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
 def marquee() -> Marquee:
-    """Runs the installed command in a process of its own."""
+    """Runs the command of this checkout in a process of its own."""
 
     def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).parent / "marquee"), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=600, check=False)
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            timeout=600,
+            check=False,
+        )
 
     return run
 
