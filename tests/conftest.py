@@ -40,13 +40,22 @@ def marquee() -> Marquee:
 @pytest.fixture(scope="session")
 def movielens_slice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first 150 users of MovieLens 100K, as a folder in RecBole's layout."""
+    return first_users(150, tmp_path_factory.mktemp("data") / "ml-slice")
+
+
+@pytest.fixture(scope="session")
+def small_slice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 60, where it is not the model that matters."""
+    return first_users(60, tmp_path_factory.mktemp("data") / "ml-slice")
+
+
+def first_users(number: int, folder: Path) -> Path:
     from components.example_gen.builtin import movielens_100k
 
     source = Path(movielens_100k())
-    folder = tmp_path_factory.mktemp("data") / "ml-slice"
     folder.mkdir()
     header, *rows = (source / "ml-100k.inter").read_text(encoding="utf-8").splitlines()
-    kept = [row for row in rows if int(row.split("\t", 1)[0]) <= 150]
+    kept = [row for row in rows if int(row.split("\t", 1)[0]) <= number]
     (folder / "ml-slice.inter").write_text("\n".join([header, *kept]) + "\n", encoding="utf-8")
     (folder / "ml-slice.item").write_bytes((source / "ml-100k.item").read_bytes())
     return folder
