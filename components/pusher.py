@@ -24,6 +24,7 @@ from components import versions
 EVALUATION_KEY, EXAMPLES_KEY = "evaluation", "examples"
 # Custom property of `examples` with the newest rating's time, where an ExampleGen sets it.
 NEWEST_TIMESTAMP = "newest_timestamp"
+_SPAN = "span"  # that which TFX's driver sets
 
 
 class Executor(pusher_executor.Executor):
@@ -67,7 +68,7 @@ class Executor(pusher_executor.Executor):
         blessing = (input_dict.get(standard_component_specs.MODEL_BLESSING_KEY) or [None])[0]
         evaluation = (input_dict.get(EVALUATION_KEY) or [None])[0]
         examples = (input_dict.get(EXAMPLES_KEY) or [None])[0]
-        newest = examples is not None and examples.get_int_custom_property(NEWEST_TIMESTAMP)
+        of_examples = examples.mlmd_artifact.custom_properties if examples else {}
         return versions.Marker(
             kind=versions.PUSH,
             model_id=model.id,
@@ -76,8 +77,10 @@ class Executor(pusher_executor.Executor):
             # TFX gives the execution's id under this name.
             execution_id=int((self._context and self._context._unique_id) or 0),
             blessing_id=blessing.id if blessing else 0,
-            data_span=examples.span if examples and examples.has_property("span") else None,
-            newest_timestamp=newest or None,
+            data_span=of_examples[_SPAN].int_value if _SPAN in of_examples else None,
+            newest_timestamp=of_examples[NEWEST_TIMESTAMP].int_value
+            if NEWEST_TIMESTAMP in of_examples
+            else None,
             metrics=_metrics(evaluation) if evaluation else {},
         )
 

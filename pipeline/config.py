@@ -105,9 +105,9 @@ class MetadataConfig(_Section):
         "marquee", pattern=r"^\w+$", description="Its database; made if it is missing and the user may."
     )
     user: str = Field("marquee", min_length=1, description="Its user.")
-    password_env: str = Field(
+    password_env: str | None = Field(
         "MARQUEE_METADATA_PASSWORD",
-        description="Environment variable that holds the password; empty: log in without one.",
+        description="Environment variable that holds the password; null: log in without one.",
     )
 
 

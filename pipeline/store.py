@@ -51,7 +51,7 @@ def connection_config(config: PipelineConfig) -> mlmd.ConnectionConfig:
             "The password of ML Metadata's server is missing.",
             where=f"key metadata.password_env: environment variable {server.password_env}",
             found="not set, or empty",
-            fix=f"export {server.password_env}=..., or set metadata.password_env to '' to log in without one",
+            fix=f"export {server.password_env}=..., or set metadata.password_env to null to log in without one",
         )
     port = server.port or _PORTS[server.kind]
     if server.kind == "mysql":
