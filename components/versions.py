@@ -206,6 +206,8 @@ def copy_tree(source: Path, target: Path, link: bool = False) -> None:
     """Copies or hard-links all files of a folder."""
 
     def put(old: str, new: str) -> None:
+        # Written over in place, it would change under every other of its names.
+        Path(new).unlink(missing_ok=True)
         if link:
             try:
                 os.link(old, new)

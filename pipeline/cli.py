@@ -197,6 +197,12 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
         console.print(
             "The served model is as before. The bars are the keys under `evaluation` in the config."
         )
+        model = done.nodes["MovieTrainer"].output("model")
+        for one in _by_force(config):
+            if model and one["kind"] == "forced" and one["model_id"] == model.id:
+                console.print(
+                    f"But this model was blessed before: version {one['version']}, {one['blessing']}."
+                )
         return False
     console.print(f"[bold green]Blessed[/]: {metrics}")
     served = _served(config)
@@ -247,6 +253,7 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
         runs = [run.summary() for run in read_runs(config, last)]
         versions = [path.name for path in pushed_versions(config.serving_model_dir)]
         by_force = _by_force(config)
+        forced_runs = {one["run_id"]: one["version"] for one in by_force if one["kind"] == "forced"}
         if as_json:
             content = {"pipeline": config.name, "runs": runs, "pushed": versions, "forced": by_force}
             console.file.write(json.dumps(content, indent=2) + "\n")
@@ -266,8 +273,10 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
                 f"{row['num_rows']:,}" if "num_rows" in row else "-",
                 f"{row['auc']:.4f}" if "auc" in row else "-",
                 f"{row['log_loss']:.4f}" if "log_loss" in row else "-",
-                {True: "yes", False: "no", None: "-"}[row.get("blessed")],
-                row.get("version", "-"),
+                "by force"
+                if row["run"] in forced_runs
+                else {True: "yes", False: "no", None: "-"}[row.get("blessed")],
+                row.get("version") or forced_runs.get(row["run"], "-"),
             ]
             for row in runs
         ]
