@@ -38,3 +38,11 @@ class DataError(MarqueeError):
 
 class ModelError(MarqueeError):
     """A model is missing, or does not do what it has to."""
+
+
+class StorageError(MarqueeError):
+    """A folder cannot be written: the disk is full, or it is read-only."""
+
+
+class LockedError(MarqueeError):
+    """Another process is at work on the same pipeline."""

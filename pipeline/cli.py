@@ -8,19 +8,22 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from components.errors import ConfigError, MarqueeError
+from components.errors import ConfigError, MarqueeError, ModelError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from pipeline.config import PipelineConfig
+    from pipeline.locking import Holder
+    from pipeline.release import Release
     from pipeline.runs import Run
     from pipeline.served import Answer
 
@@ -58,6 +61,7 @@ def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _k = click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many movies.")
+_wait = click.option("--wait", is_flag=True, help="Wait for another process on this pipeline, not refuse.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
@@ -72,6 +76,8 @@ def main() -> None:
       marquee run --set data.path=ml-latest-small      on a folder with ratings of your own
       marquee run --set model.name=genre_mlp --set model.embedding_dim=64
       marquee status                                   runs, metrics, pushed versions
+      marquee history                                  every version ever pushed, and why
+      marquee rollback                                 serve the version before
       marquee recommend 42 -k 5                        what user 42 would like
       marquee similar "Toy Story"                      what is like it
       marquee config                                   every key with its default
@@ -80,8 +86,9 @@ def main() -> None:
 
 @main.command()
 @_configured
+@_wait
 @click.option("--verbose", "-v", is_flag=True, help="Show the logs of all components too.")
-def run(file: str | None, overrides: tuple[str, ...], verbose: bool) -> None:
+def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool) -> None:
     """Run the pipeline: from ratings to a pushed model.
 
     What has not changed since an earlier run comes from its cache. Exits with 0 when the model is blessed and
@@ -93,22 +100,26 @@ def run(file: str | None, overrides: tuple[str, ...], verbose: bool) -> None:
       marquee run --config ml-1m
       marquee run --set data.path=ratings.csv --set data.columns.user_id=userId
     """
+    from components.versions import storage
     from pipeline.config import load_config
     from pipeline.console import captured
 
     config = load_config(file, overrides)
     config.data.source()  # a wrong input is told before TFX is imported and before anything is written
     log = config.log_dir / f"{datetime.now():%Y%m%d-%H%M%S-%f}.log"
-    with captured(log, verbose) as console:
+    unwritable = storage(config.pipeline_root, "The pipeline's root cannot be written.")
+    with _locked(config, "run", wait) as dead, unwritable, captured(log, verbose) as console:
         console.print(
             f"[bold]{config.name}[/]: {config.model.name} on {config.data.path}, log in {_short(log)}"
         )
+        _recover(console, config, dead)
         done = _run(console, config, log)
         blessed = _report(console, config, done, _flags(file, overrides))
     sys.exit(0 if blessed else 1)
 
 
 def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
+    from components.versions import storage_error
     from pipeline.console import component_line, figure
 
     started = time.monotonic()
@@ -124,7 +135,7 @@ def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
             status.update(f"{name}...")
             status.start()
             return
-        node = read_runs(config.metadata_path, last=1)[0].nodes[name]
+        node = read_runs(config, last=1)[0].nodes[name]
         console.print(component_line(name, node.state, time.monotonic() - since, figure(node)))
 
     try:
@@ -133,14 +144,18 @@ def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
         from pipeline.runs import read_runs
 
         pipeline = create_pipeline(config)
-        config.metadata_path.parent.mkdir(parents=True, exist_ok=True)
         local.run(pipeline, observe)
     except (Exception, KeyboardInterrupt) as error:
         status.stop()
         console.print(component_line(component, "failed", time.monotonic() - since, type(error).__name__))
         logging.getLogger("marquee").exception("%s failed.", component)
+        with suppress(Exception):  # if it cannot be done now, the next run does it
+            _recover(None, config, None)
         if isinstance(error, MarqueeError):
             raise
+        unwritable = storage_error(error, config.pipeline_root, f"{component} failed: it could not write.")
+        if unwritable:
+            raise unwritable from None
         raise MarqueeError(
             f"{component} was interrupted."
             if isinstance(error, KeyboardInterrupt)
@@ -151,7 +166,7 @@ def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
         ) from None
     finally:
         status.stop()
-    result = read_runs(config.metadata_path, last=1)[0]
+    result = read_runs(config, last=1)[0]
     seconds = f"{time.monotonic() - started:.0f} s"
     if result.state == "cached":
         console.print(f"Nothing has changed: every component came from the cache, in {seconds}.")
@@ -199,12 +214,24 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
             " has the export asked again"
             + (f"; all figures: {_short(Path(report.uri) / 'report.json')}" if report else ".")
         )
+        model = done.nodes["MovieTrainer"].output("model")
+        for one in _by_force(config):
+            if model and one["kind"] == "forced" and one["model_id"] == model.id:
+                console.print(
+                    f"But this model was blessed before: version {one['version']}, {one['blessing']}."
+                )
         return False
     console.print(f"[bold green]Blessed[/]: {metrics}")
     for warning in json.loads(summary.get("warnings", "[]")):
         console.print(f"[yellow]Warning[/]: {escape(warning)}", soft_wrap=True)
     served = _served(config)
     console.print(f"[bold green]Served[/]:  {_short(served.path)}")
+    if served.path.name != summary.get("version"):
+        console.print(
+            f"This run's model is version {summary.get('version')}, which was rolled back or followed by another;"
+            f" `{_command()} history{flags}` says why.",
+            soft_wrap=True,
+        )
     with console.status("Asking the served model..."):
         user = _most_active_user(done)
         answers = served.recommend([user], 5, exclude_rated=True)
@@ -242,12 +269,13 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
 
     config = load_config(file, overrides)
     with captured(None) as console:
-        runs = [run.summary() for run in read_runs(config.metadata_path, last)]
+        runs = [run.summary() for run in read_runs(config, last)]
         versions = [path.name for path in pushed_versions(config.serving_model_dir)]
+        by_force = _by_force(config)
+        forced_runs = {one["run_id"]: one["version"] for one in by_force if one["kind"] == "forced"}
         if as_json:
-            console.file.write(
-                json.dumps({"pipeline": config.name, "runs": runs, "pushed": versions}, indent=2) + "\n"
-            )
+            content = {"pipeline": config.name, "runs": runs, "pushed": versions, "forced": by_force}
+            console.file.write(json.dumps(content, indent=2) + "\n")
             return
         if not runs:
             console.print(
@@ -264,8 +292,10 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
                 f"{row['num_rows']:,}" if "num_rows" in row else "-",
                 f"{row['auc']:.4f}" if "auc" in row else "-",
                 f"{row['log_loss']:.4f}" if "log_loss" in row else "-",
-                {True: "yes", False: "no", None: "-"}[row.get("blessed")],
-                row.get("version", "-"),
+                "by force"
+                if row["run"] in forced_runs
+                else {True: "yes", False: "no", None: "-"}[row.get("blessed")],
+                row.get("version") or forced_runs.get(row["run"], "-"),
             ]
             for row in runs
         ]
@@ -277,6 +307,11 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
             )
         else:
             console.print("Nothing has been pushed.")
+        for one in by_force:
+            console.print(
+                f"[bold yellow]By force[/]: version {one['version']} ({one['state']}), {one['blessing']}",
+                soft_wrap=True,
+            )
 
 
 @main.command()
@@ -482,6 +517,240 @@ def schema_accept(features: tuple[str, ...], file: str | None, overrides: tuple[
         proposed, patch = schema_edit.write(proposal, path)
         console.print(f"\nProposed, not applied: {_short(proposed)}")
         console.print(f"Review it, then: patch {_short(path)} {_short(patch)}", soft_wrap=True)
+
+
+# Releases: history, rollback, bless, gc.
+
+
+@main.command()
+@_configured
+@_json
+def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Show every version ever pushed: by which run, when, how good, and why it was let through.
+
+    \b
+    Examples:
+      marquee history
+      marquee history --config ml-1m --json
+    """
+    from pipeline.config import load_config
+    from pipeline.console import captured, print_table
+    from pipeline.release import history as read_history
+    from pipeline.store import open_store
+
+    config = load_config(file, overrides)
+    with captured(None) as console:
+        releases = read_history(config, open_store(config))
+        if as_json:
+            content = [{**vars(one), "blessing": one.blessing} for one in releases]
+            console.file.write(json.dumps({"pipeline": config.name, "versions": content}, indent=2) + "\n")
+            return
+        if not releases:
+            console.print(f"Nothing of {config.name} has been pushed to {_short(config.serving_model_dir)}.")
+            return
+        columns = [("version", "left"), ("state", "left"), ("pushed", "left"), ("run", "left")]
+        columns += [("AUC", "right"), ("log-loss", "right"), ("blessing", "left")]
+        rows = [
+            [
+                one.version,
+                one.state,
+                f"{datetime.fromisoformat(one.pushed_at):%Y-%m-%d %H:%M:%S}" if one.pushed_at else "-",
+                one.run_id.split(".")[0].replace("T", " ") or "-",
+                f"{one.metrics['auc']:.4f}" if "auc" in one.metrics else "-",
+                f"{one.metrics['log_loss']:.4f}" if "log_loss" in one.metrics else "-",
+                one.blessing,
+            ]
+            for one in releases
+        ]
+        print_table(
+            console, f"Versions of {config.name} in {_short(config.serving_model_dir)}", columns, rows
+        )
+
+
+@main.command()
+@click.argument("version", required=False)
+@click.option("--reason", default="", help="Why; recorded, and shown by `marquee history`.")
+@_wait
+@_configured
+def rollback(
+    version: str | None, reason: str, wait: bool, file: str | None, overrides: tuple[str, ...]
+) -> None:
+    """Serve an earlier VERSION again, and make its model the baseline.
+
+    Servers serve the highest number, so it becomes a new version. Without VERSION it is the one before the served
+    one that has another model. The next run is compared with it.
+
+    \b
+    Examples:
+      marquee rollback
+      marquee rollback 1795450524 --reason "complaints about recommendations"
+    """
+    from pipeline.release import rollback as roll_back
+
+    def act(config: PipelineConfig, store: Any) -> Release:
+        return roll_back(config, store, version, reason)
+
+    _released("rollback", act, wait, file, overrides)
+
+
+@main.command()
+@click.argument("run_id", required=False, metavar="[RUN]")
+@click.option("--force", is_flag=True, help="Required: the gates have refused this model.")
+@click.option("--reason", default="", metavar="TEXT", help="Required: why; shown for ever.")
+@_wait
+@_configured
+def bless(
+    run_id: str | None, force: bool, reason: str, wait: bool, file: str | None, overrides: tuple[str, ...]
+) -> None:
+    """Bless a refused model by force, and push it.
+
+    RUN is the id of a run or its beginning, such as "2026-11-23 16:14"; by default the newest run with a model.
+    Who did it and why is recorded, and shown for ever by `marquee history` and `marquee status`.
+
+    \b
+    Examples:
+      marquee bless --force --reason "the eval split is broken, see ticket 12"
+    """
+    from pipeline.release import bless as bless_by_force
+
+    if not force or not reason.strip():
+        raise ConfigError(
+            "A model that the gates refuse is blessed by force only, and with a reason.",
+            where="--reason" if force else "--force",
+            found="missing",
+            fix='marquee bless --force --reason "..."',
+        )
+
+    def act(config: PipelineConfig, store: Any) -> Release:
+        return bless_by_force(config, store, run_id, reason.strip())
+
+    _released("bless", act, wait, file, overrides)
+
+
+@main.command()
+@click.option(
+    "--keep", required=True, type=click.IntRange(min=1), help="Of runs and of versions: the newest N."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@_json
+@_wait
+@_configured
+def gc(
+    keep: int, dry_run: bool, as_json: bool, wait: bool, file: str | None, overrides: tuple[str, ...]
+) -> None:
+    """Remove old artifacts and versions.
+
+    Never the served version, the baseline, or what a kept model descends from. `marquee history` and `marquee
+    status` go on showing what is gone.
+
+    \b
+    Examples:
+      marquee gc --keep 3 --dry-run
+      marquee gc --keep 3
+    """
+    from pipeline.config import load_config
+    from pipeline.console import captured, print_table
+    from pipeline.garbage import collect
+    from pipeline.store import open_store
+
+    config = load_config(file, overrides)
+    _exists(config)
+    with _locked(config, "gc", wait) as dead, captured(None) as console:
+        if not dry_run:
+            _recover(None if as_json else console, config, dead)
+        removal = collect(config, open_store(config), keep, dry_run)
+        if as_json:
+            content = {
+                "artifacts": [
+                    dict(zip(("id", "type", "uri"), one, strict=True)) for one in removal.artifacts
+                ],
+                "versions": [path.name for path in removal.versions],
+                "bytes": removal.size,
+                "removed": not dry_run,
+            }
+            console.file.write(json.dumps(content, indent=2) + "\n")
+            return
+        rows = [[kind, _short(Path(uri))] for _, kind, uri in removal.artifacts]
+        rows += [["version", _short(path)] for path in removal.versions]
+        if rows:
+            print_table(
+                console,
+                "Would be removed" if dry_run else "Removed",
+                [("what", "left"), ("where", "left")],
+                rows,
+            )
+            console.print()
+        console.print(
+            f"{len(removal.artifacts)} artifacts and {len(removal.versions)} versions"
+            f" {'would be' if dry_run else 'are'} removed: {removal.size / 1e6:.1f} MB."
+        )
+
+
+def _released(
+    command: str,
+    act: Callable[[PipelineConfig, Any], Release],
+    wait: bool,
+    file: str | None,
+    overrides: tuple[str, ...],
+) -> None:
+    from pipeline.config import load_config
+    from pipeline.console import captured
+    from pipeline.store import open_store
+
+    config = load_config(file, overrides)
+    _exists(config)
+    with _locked(config, command, wait) as dead, captured(None) as console:
+        _recover(console, config, dead)
+        done = act(config, open_store(config))
+        console.print(f"[bold green]Served[/]:   {_short(config.serving_model_dir / done.version)}")
+        console.print(f"Blessing: {done.blessing}", soft_wrap=True)
+        console.print(f"Baseline: model {done.model_id}, with which the next run is compared")
+
+
+def _exists(config: PipelineConfig) -> None:
+    if not config.pipeline_root.is_dir():
+        raise ModelError(
+            f"There is no pipeline {config.name!r} yet.",
+            where=str(config.pipeline_root),
+            fix="run `marquee run` with the same --config and --set first",
+        )
+
+
+@contextmanager
+def _locked(config: PipelineConfig, command: str, wait: bool) -> Iterator[Holder | None]:
+    from pipeline.locking import locked
+
+    def tell(other: Holder | None) -> None:
+        click.echo(f"Waiting for {other or 'another process'}...", err=True)
+
+    with locked(config.pipeline_root, command, wait, tell) as dead:
+        yield dead
+
+
+def _recover(console: Console | None, config: PipelineConfig, dead: Holder | None) -> None:
+    """Puts right what a process that died has left, and says so."""
+    from pipeline.recovery import recover
+    from pipeline.store import open_store
+
+    store = open_store(config)
+    done = recover(config, store) if store else []
+    for sentence in done:
+        logging.getLogger("marquee").warning("Recovery: %s.", sentence)
+    if console and dead:
+        console.print(f"  The lock was that of a dead process, which is taken over: {dead}.", soft_wrap=True)
+    if console:
+        for sentence in done:
+            console.print(f"  Recovered: {sentence}.", soft_wrap=True)
+
+
+def _by_force(config: PipelineConfig) -> list[dict[str, Any]]:
+    from pipeline.release import forced
+    from pipeline.release import history as read_history
+    from pipeline.store import open_store
+
+    return [
+        {**vars(one), "blessing": one.blessing} for one in forced(read_history(config, open_store(config)))
+    ]
 
 
 def _served(config: PipelineConfig) -> Any:

@@ -111,6 +111,24 @@ class ServingConfig(ServingValidatorSettings):
         return ServingValidatorSettings.model_validate(self.model_dump(exclude={"kind", "docker_tag"}))
 
 
+class MetadataConfig(_Section):
+    """Where ML Metadata is kept."""
+
+    kind: Literal["sqlite", "mysql", "postgresql"] = Field(
+        "sqlite", description="A file under root (sqlite), or a shared server: mysql or postgresql."
+    )
+    host: str = Field("localhost", min_length=1, description="Host of the server.")
+    port: int | None = Field(None, ge=1, le=65535, description="Its port; by default 3306 or 5432.")
+    database: str = Field(
+        "marquee", pattern=r"^\w+$", description="Its database; made if it is missing and the user may."
+    )
+    user: str = Field("marquee", min_length=1, description="Its user.")
+    password_env: str | None = Field(
+        "MARQUEE_METADATA_PASSWORD",
+        description="Environment variable that holds the password; null: log in without one.",
+    )
+
+
 class PipelineConfig(_Section):
     """Everything that decides what a run does."""
 
@@ -136,6 +154,7 @@ class PipelineConfig(_Section):
     ranking: RankingSettings = Field(
         RankingSettings(), description="The evaluation as a ranking, and the floors."
     )
+    metadata: MetadataConfig = Field(MetadataConfig(), description="ML Metadata.")
 
     @model_validator(mode="before")
     @classmethod
@@ -162,8 +181,13 @@ class PipelineConfig(_Section):
 
     @property
     def metadata_path(self) -> Path:
-        """SQLite file of ML Metadata."""
+        """SQLite file of ML Metadata, where `metadata.kind` is sqlite."""
         return self.pipeline_root / "metadata.sqlite"
+
+    @property
+    def artifact_root(self) -> Path:
+        """Folder of the outputs of all components."""
+        return self.pipeline_root / "artifacts"
 
     @property
     def serving_model_dir(self) -> Path:

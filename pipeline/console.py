@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,7 +18,7 @@ from rich.text import Text
 from components.features import GENRES_KEY, MOVIE_KEY, USER_KEY
 from pipeline.runs import Node
 
-_STYLES = {"done": "green", "cached": "cyan", "failed": "red", "running": "yellow"}
+_STYLES = {"done": "green", "cached": "cyan", "failed": "red", "running": "yellow", "interrupted": "red"}
 
 
 @contextmanager
@@ -55,12 +55,13 @@ def captured(log: Path | None, verbose: bool = False) -> Iterator[Console]:
     finally:
         logging.captureWarnings(False)
         root.handlers, root.level = previous
-        sys.stdout.flush()
-        sys.stderr.flush()
-        terminal.flush()
+        for stream in (sys.stdout, sys.stderr, terminal):
+            with suppress(OSError):  # a log on a full disk must not hide the error
+                stream.flush()
         os.dup2(saved[0], 1)
         os.dup2(saved[1], 2)
-        sink.close()
+        with suppress(OSError):
+            sink.close()
         for descriptor in saved:
             os.close(descriptor)
 

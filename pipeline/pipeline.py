@@ -6,10 +6,9 @@ import math
 from datetime import date
 from pathlib import Path
 
-from tfx.components import ExampleValidator, InfraValidator, Pusher, StatisticsGen, Transform
+from tfx.components import ExampleValidator, InfraValidator, StatisticsGen, Transform
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import infra_validator_pb2, pusher_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
@@ -22,12 +21,14 @@ from components.evaluator import ThresholdEvaluator
 from components.example_gen.component import RatingsExampleGen
 from components.features import TEST_SPLIT
 from components.fingerprint import code_fingerprint
+from components.pusher import AtomicPusher
 from components.ranking.component import RankingEvaluator
 from components.schema import ImportSchemaGen
 from components.serving_validator.component import ServingValidator
 from components.trainer.component import MovieTrainer
 from pipeline.config import PipelineConfig, ServingConfig
 from pipeline.evaluation import eval_config
+from pipeline.store import connection_config
 
 BEAM_ARGS = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
 
@@ -137,18 +138,20 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
     )
     # Nothing of the blessing goes in: a refused model may still be released by hand. But it comes first.
     serving_validator.add_upstream_node(blessing)
-    pusher = Pusher(
+    pusher = AtomicPusher(
         model=trainer.outputs["model"],
         model_blessing=blessing.outputs["blessing"],
         infra_blessing=serving_validator.outputs["blessing"],
+        evaluation=evaluator.outputs["evaluation"],
+        examples=example_gen.outputs["examples"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_model_dir))
         ),
-    )
+    ).with_id("Pusher")
     return Pipeline(
         pipeline_name=config.name,
-        pipeline_root=str(config.pipeline_root / "artifacts"),
-        metadata_connection_config=sqlite_metadata_connection_config(str(config.metadata_path)),
+        pipeline_root=str(config.artifact_root),
+        metadata_connection_config=connection_config(config),
         components=[
             example_gen,
             statistics_gen,

@@ -10,6 +10,11 @@ from typing import Any
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from pipeline.config import PipelineConfig
+from pipeline.locking import holder
+from pipeline.recovery import INTERRUPTED
+from pipeline.store import Store, open_store
+
 _STATES = {
     mlmd.Execution.COMPLETE: "done",
     mlmd.Execution.CACHED: "cached",
@@ -18,6 +23,9 @@ _STATES = {
     mlmd.Execution.RUNNING: "running",
 }
 
+
+# The component that ends a run.
+_LAST = "Pusher"
 
 # A Resolver's outputs are internal ones.
 _OUTPUTS = (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
@@ -50,19 +58,22 @@ class Node:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the pipeline; `nodes` in the order in which they ran."""
+    """One run of the pipeline; `nodes` in the order in which they ran; `live` while a process is at it."""
 
     id: str
     started: datetime
     nodes: dict[str, Node] = field(default_factory=dict)
+    live: bool = False
 
     @property
     def state(self) -> str:
-        """`done`, `cached` (every component), `failed`, or `running` (or killed while it ran)."""
+        """`done`, `cached` (every component), `failed`, `running`, or `interrupted` (its process died)."""
         states = {node.state for node in self.nodes.values() if not node.resolver}
-        for state in ("failed", "canceled", "running"):
+        for state in ("failed", "canceled"):
             if state in states:
                 return state
+        if not states <= {"done", "cached"} or _LAST not in self.nodes:
+            return "running" if self.live else "interrupted"
         return "done" if "done" in states else "cached"
 
     def summary(self) -> dict[str, Any]:
@@ -102,15 +113,23 @@ class Run:
         return node.output(key) if node else None
 
 
-def read_runs(metadata_path: Path, last: int | None = None) -> list[Run]:
-    """Runs recorded in the SQLite file, oldest first; none if the file is not there."""
-    if not metadata_path.is_file():
-        return []
-    config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = str(metadata_path)
-    store = MetadataStore(config)
-    contexts = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda context: context.id)
-    return [_run(store, context) for context in contexts[-last if last else 0 :]]
+def read_runs(source: PipelineConfig | Path, last: int | None = None) -> list[Run]:
+    """Runs of a pipeline, or of an SQLite file with one pipeline, oldest first; none if the file is not there."""
+    if isinstance(source, Path):
+        if not source.is_file():
+            return []
+        connection = mlmd.ConnectionConfig()
+        connection.sqlite.filename_uri = str(source)
+        store = Store(MetadataStore(connection), "")
+        contexts = sorted(store.raw.get_contexts_by_type("pipeline_run"), key=lambda context: context.id)
+    else:
+        opened = open_store(source)
+        if not opened:
+            return []
+        store, contexts = opened, opened.run_contexts()
+    by = holder(source.parent if isinstance(source, Path) else source.pipeline_root)
+    since = by.started if by and by.command == "run" else float("inf")
+    return [_run(store.raw, context, since) for context in contexts[-last if last else 0 :]]
 
 
 def pushed_versions(serving_model_dir: Path) -> list[Path]:
@@ -121,7 +140,7 @@ def pushed_versions(serving_model_dir: Path) -> list[Path]:
     return sorted(versions, key=lambda path: int(path.name))
 
 
-def _run(store: MetadataStore, context: mlmd.Context) -> Run:
+def _run(store: MetadataStore, context: mlmd.Context, live_since: float) -> Run:
     executions = sorted(store.get_executions_by_context(context.id), key=lambda execution: execution.id)
     events = store.get_events_by_execution_ids([execution.id for execution in executions])
     outputs = [event for event in events if event.type in _OUTPUTS]
@@ -142,12 +161,18 @@ def _run(store: MetadataStore, context: mlmd.Context) -> Run:
         node_id = name.removeprefix(f"{pipeline}.")
         nodes[node_id] = Node(
             node_id,
-            _STATES.get(execution.last_known_state, "unknown"),
+            _state(execution),
             execution.type.endswith(".Resolver"),
             by_key,
         )
     started = datetime.fromtimestamp(context.create_time_since_epoch / 1000, UTC).astimezone()
-    return Run(context.name, started, nodes)
+    return Run(context.name, started, nodes, context.create_time_since_epoch / 1000 >= live_since)
+
+
+def _state(execution: mlmd.Execution) -> str:
+    if INTERRUPTED in execution.custom_properties:
+        return "interrupted"
+    return _STATES.get(execution.last_known_state, "unknown")
 
 
 def _artifact(artifact: mlmd.Artifact) -> Artifact:

@@ -13,17 +13,26 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
+# Not the installed script, which may be of another checkout.
+COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
 Marquee = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
 def marquee() -> Marquee:
-    """Runs the installed command in a process of its own."""
+    """Runs the command of this checkout in a process of its own."""
 
     def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).parent / "marquee"), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=600, check=False)
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            timeout=600,
+            check=False,
+        )
 
     return run
 
@@ -31,13 +40,22 @@ def marquee() -> Marquee:
 @pytest.fixture(scope="session")
 def movielens_slice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first 150 users of MovieLens 100K, as a folder in RecBole's layout."""
+    return first_users(150, tmp_path_factory.mktemp("data") / "ml-slice")
+
+
+@pytest.fixture(scope="session")
+def small_slice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 60, where it is not the model that matters."""
+    return first_users(60, tmp_path_factory.mktemp("data") / "ml-slice")
+
+
+def first_users(number: int, folder: Path) -> Path:
     from components.example_gen.builtin import movielens_100k
 
     source = Path(movielens_100k())
-    folder = tmp_path_factory.mktemp("data") / "ml-slice"
     folder.mkdir()
     header, *rows = (source / "ml-100k.inter").read_text(encoding="utf-8").splitlines()
-    kept = [row for row in rows if int(row.split("\t", 1)[0]) <= 150]
+    kept = [row for row in rows if int(row.split("\t", 1)[0]) <= number]
     (folder / "ml-slice.inter").write_text("\n".join([header, *kept]) + "\n", encoding="utf-8")
     (folder / "ml-slice.item").write_bytes((source / "ml-100k.item").read_bytes())
     return folder

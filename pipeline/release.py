@@ -1,0 +1,333 @@
+"""What has been pushed and why, going back to an earlier version, and blessing by force; needs no TensorFlow."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components import versions
+from components.errors import ModelError
+from pipeline.config import PipelineConfig
+from pipeline.recovery import record
+from pipeline.runs import Run, read_runs
+from pipeline.store import Store, properties
+
+_EXPORT = "Format-Serving"  # where TFX's Trainer puts the model
+
+
+@dataclass(frozen=True)
+class Release:
+    """One version that has ever been pushed.
+
+    Args:
+        state: `served`, `kept`, or `removed`.
+        kind: `push`, `forced` or `rollback`.
+    """
+
+    version: str
+    state: str
+    kind: str
+    run_id: str
+    pushed_at: str
+    model_id: int
+    blessing_id: int
+    metrics: dict[str, float]
+    data_span: int | None
+    newest_timestamp: int | None
+    of_version: str
+    reason: str
+    by: str
+
+    @property
+    def blessing(self) -> str:
+        """Why it was let through, in words."""
+        why = f" by {self.by}" if self.by else ""
+        why += f": {self.reason}" if self.reason else ""
+        if self.kind == versions.FORCED:
+            return f"forced{why}"
+        if self.kind == versions.ROLLBACK:
+            return f"rollback to {self.of_version}{why}"
+        return "passed"
+
+
+def history(config: PipelineConfig, store: Store | None) -> list[Release]:
+    """Every version ever pushed, oldest first, also those that are gone."""
+    present = versions.versions(config.serving_model_dir)
+    served = present[-1].name if present else ""
+    found: dict[str, dict[str, Any]] = {}
+    blessings = {
+        of["pushed_version"]: artifact.id
+        for artifact in (store.artifacts("ModelBlessing") if store else [])
+        if (of := properties(artifact)).get("pushed_version")
+    }
+    for artifact in store.artifacts("PushedModel") if store else []:
+        of = properties(artifact)
+        if of.get("pushed") == 1:
+            of["metrics"] = {name: value for name, value in of.items() if isinstance(value, float)}
+            # The first record is the push; a later one of the same version can only complete it.
+            found[of["pushed_version"]] = of | found.get(of["pushed_version"], {})
+    for path in present:
+        marker = versions.read_marker(path)
+        found.setdefault(path.name, (vars(marker) | {"pushed_version": path.name}) if marker else {})
+    here = {path.name for path in present}
+    return [
+        Release(
+            version,
+            "served" if version == served else "kept" if version in here else "removed",
+            of.get("kind", versions.PUSH),
+            of.get("run_id", ""),
+            of.get("pushed_at", ""),
+            of.get("model_id", 0),
+            of.get("blessing_id") or blessings.get(version, 0),
+            of.get("metrics", {}),
+            of.get("data_span"),
+            of.get("newest_timestamp"),
+            of.get("of_version", ""),
+            of.get("reason", ""),
+            of.get("by", ""),
+        )
+        for version, of in sorted(found.items(), key=lambda item: int(item[0]))
+    ]
+
+
+def forced(releases: list[Release]) -> list[Release]:
+    """Those whose model was let through by force, also those that go back to one."""
+    by_version = {one.version: one for one in releases}
+    return [one for one in releases if origin(one, by_version).kind == versions.FORCED]
+
+
+def origin(release: Release, by_version: dict[str, Release]) -> Release:
+    """The push that a rollback goes back to; itself if it is none."""
+    while release.kind == versions.ROLLBACK and release.of_version in by_version:
+        release = by_version[release.of_version]
+    return release
+
+
+def rollback(config: PipelineConfig, store: Store | None, version: str | None, reason: str = "") -> Release:
+    """Makes an earlier version the served one, as a new version, and its model the baseline.
+
+    Args:
+        config: The pipeline, whose lock the caller holds.
+        store: Its ML Metadata.
+        version: Which version; None: the one before the served one that had another model.
+        reason: Recorded.
+
+    Raises:
+        ModelError: There is no such version, it is the served one, or it is not what was pushed.
+        StorageError: It cannot be written; the served version is as before.
+    """
+    releases = history(config, store)
+    by_version = {one.version: one for one in releases}
+    current = next((one for one in releases if one.state == "served"), None)
+    if not current or not store:
+        raise ModelError(
+            "Nothing has been pushed yet.", where=str(config.serving_model_dir), fix="run `marquee run` first"
+        )
+    target = _earlier(releases, by_version, current) if version is None else by_version.get(version)
+    kept = ", ".join(one.version for one in releases if one.state != "removed")
+    if not target or target.state == "removed":
+        raise ModelError(
+            "There is no earlier version with another model."
+            if version is None
+            else "There is no such version.",
+            where=str(config.serving_model_dir),
+            found=version if not target else f"{target.version}, which has been removed",
+            expected=f"one of {kept}",
+            fix="`marquee history` shows them",
+        )
+    if origin(target, by_version).version == origin(current, by_version).version:
+        raise ModelError(
+            "This version is already the served one.",
+            where=str(config.serving_model_dir),
+            found=target.version
+            if target == current
+            else f"{target.version}, the same model as {current.version}",
+            expected=f"another of {kept}",
+        )
+    folder = config.serving_model_dir / target.version
+    marker = versions.read_marker(folder)
+    if marker and versions.digest(folder) != marker.model_digest:
+        raise ModelError(
+            "This version is not what was pushed: its files have changed or are damaged.",
+            where=str(folder),
+            found=f"digest {versions.digest(folder)[:16]}",
+            expected=f"digest {marker.model_digest[:16]}",
+            fix="choose another version",
+        )
+    model = _live_model(store, target.model_id or _model_pushed_as(store, target.version), target.version)
+    new = versions.Marker(
+        kind=versions.ROLLBACK,
+        model_id=model.id,
+        model_uri=model.uri,
+        run_id=target.run_id,
+        execution_id=0,
+        data_span=target.data_span,
+        newest_timestamp=target.newest_timestamp,
+        metrics=target.metrics,
+        of_version=origin(target, by_version).version,
+        reason=reason,
+        by=_who(),
+    )
+    return _push(config, store, "rollback", "marquee.Rollback", model, folder, new, link=True)
+
+
+def bless(config: PipelineConfig, store: Store | None, run: str | None, reason: str) -> Release:
+    """Blesses the refused model of a run by force, records who and why, and pushes it.
+
+    Args:
+        config: The pipeline, whose lock the caller holds.
+        store: Its ML Metadata.
+        run: Id of a run or the beginning of one; None: the newest that has a model.
+        reason: Shown for ever.
+
+    Raises:
+        ModelError: There is no such run, or it has no model, or its model is blessed.
+        StorageError: The model cannot be pushed; the served version is as before.
+    """
+    found = _run(read_runs(config), run)
+    model = next(
+        (
+            artifact
+            for node in found.nodes.values()
+            if not node.resolver
+            for artifacts in node.outputs.values()
+            for artifact in artifacts
+            if artifact.type == "Model"
+        ),
+        None,
+    )
+    if not model or not store:
+        raise ModelError(
+            "This run has no model.", where=f"run {found.id}", found=found.state, fix="choose another run"
+        )
+    if found.summary().get("blessed"):
+        raise ModelError(
+            "The model of this run is blessed already.",
+            where=f"run {found.id}",
+            fix="`marquee history` shows its version; `marquee rollback VERSION` serves it again",
+        )
+    releases = history(config, store)
+    for one in releases:
+        if one.kind == versions.FORCED and one.model_id == model.id and one.state != "removed":
+            raise ModelError(
+                "The model of this run has been blessed by force already.",
+                where=f"run {found.id}",
+                found=f"version {one.version}, {one.blessing}",
+                fix=f"`marquee rollback {one.version}` serves it again",
+            )
+    of = {
+        name: value
+        for node in found.nodes.values()
+        for artifacts in node.outputs.values()
+        for artifact in artifacts
+        if artifact.type in ("ModelEvaluation", "Examples")
+        for name, value in artifact.properties.items()
+    }
+    marker = versions.Marker(
+        kind=versions.FORCED,
+        model_id=model.id,
+        model_uri=model.uri,
+        run_id=found.id,
+        execution_id=0,
+        data_span=of.get("span"),
+        newest_timestamp=of.get("newest_timestamp"),
+        metrics={name: value for name, value in of.items() if isinstance(value, float)},
+        reason=reason,
+        by=_who(),
+    )
+    artifact = _live_model(store, model.id, f"run {found.id}")
+    source = Path(model.uri) / _EXPORT
+    return _push(config, store, "forced_blessing", "marquee.ForcedBlessing", artifact, source, marker)
+
+
+def _push(
+    config: PipelineConfig,
+    store: Store,
+    node: str,
+    type_name: str,
+    model: mlmd.Artifact,
+    source: Path,
+    marker: versions.Marker,
+    link: bool = False,
+) -> Release:
+    # The new version's appearance decides: before it nothing has happened; what is missing after it
+    # `recovery.recover` completes from the marker.
+    execution = store.start(type_name, node, {"model": model}, {"reason": marker.reason, "by": marker.by})
+    marker = versions.Marker(**{**vars(marker), "execution_id": execution.id})
+    try:
+        _, marker = versions.push(source, config.serving_model_dir, marker, link)
+    except Exception:
+        execution.last_known_state = mlmd.Execution.FAILED
+        store.raw.put_executions([execution])
+        raise
+    record(config, store, execution, node, marker)
+    return next(one for one in history(config, store) if one.version == marker.version)
+
+
+def _earlier(releases: list[Release], by_version: dict[str, Release], current: Release) -> Release | None:
+    first = origin(current, by_version)
+    older = [
+        one
+        for one in releases
+        if one.state == "kept"
+        and one.kind != versions.ROLLBACK
+        and int(one.version) < int(first.version)
+        and (one.model_id != first.model_id or not one.model_id)
+    ]
+    return older[-1] if older else None
+
+
+def _run(runs: list[Run], wanted: str | None) -> Run:
+    if wanted is None:
+        with_model = [run for run in runs if "model_name" in run.summary()] or runs
+        if with_model:
+            return with_model[-1]
+        raise ModelError("There is no run yet.", fix="run `marquee run` first")
+    start = wanted.replace(" ", "T")
+    found = [run for run in runs if run.id.startswith(start)]
+    if len(found) == 1:
+        return found[0]
+    raise ModelError(
+        "There is no such run." if not found else f"{len(found)} runs begin like this.",
+        found=wanted,
+        expected="a run's id or the beginning of one, such as "
+        + ", ".join(run.id for run in (found or runs)[-3:]),
+        fix="`marquee status --json` shows the ids",
+    )
+
+
+def _live_model(store: Store, model_id: int, what: str) -> mlmd.Artifact:
+    found = store.raw.get_artifacts_by_id([model_id]) if model_id else []
+    if found and found[0].state == mlmd.Artifact.LIVE and Path(found[0].uri).exists():
+        return found[0]
+    raise ModelError(
+        "The model is not in ML Metadata any more, so that it could not be the baseline.",
+        where=what,
+        found=f"model {model_id} removed" if found else "no model",
+        fix="choose another version or run",
+    )
+
+
+def _model_pushed_as(store: Store, version: str) -> int:
+    """The model that the stock Pusher, which does not record it, pushed as a version."""
+    for artifact in store.artifacts("PushedModel"):
+        if properties(artifact).get("pushed_version") != version:
+            continue
+        pushed_by = store.raw.get_events_by_artifact_ids([artifact.id])
+        executions = [event.execution_id for event in pushed_by if event.type == mlmd.Event.OUTPUT]
+        for event in store.raw.get_events_by_execution_ids(executions):
+            if event.type == mlmd.Event.INPUT and event.path.steps[0].key == "model":
+                return event.artifact_id
+    return 0
+
+
+def _who() -> str:
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (KeyError, OSError):  # a container's user without a name
+        return f"unknown@{socket.gethostname()}"

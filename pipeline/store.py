@@ -1,0 +1,220 @@
+"""ML Metadata of one pipeline: where it is, and what is written to it apart from TFX; needs no TensorFlow."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ml_metadata import errors
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.errors import ConfigError, MarqueeError
+from pipeline.config import PipelineConfig
+
+_PORTS = {"mysql": 3306, "postgresql": 5432}
+# Type names of TFX's contexts.
+PIPELINE, PIPELINE_RUN, NODE = "pipeline", "pipeline_run", "node"
+
+
+@dataclass(frozen=True)
+class Output:
+    """One artifact that an execution has made."""
+
+    key: str
+    type: str
+    uri: str
+    properties: Mapping[str, str | int | float]
+
+
+def connection_config(config: PipelineConfig) -> mlmd.ConnectionConfig:
+    """What ML Metadata is to connect to.
+
+    Raises:
+        ConfigError: The environment variable with the password is not set.
+    """
+    connection = mlmd.ConnectionConfig()
+    server = config.metadata
+    if server.kind == "sqlite":
+        connection.sqlite.filename_uri = str(config.metadata_path)
+        connection.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+        return connection
+    password = os.environ.get(server.password_env, "") if server.password_env else ""
+    if server.password_env and not password:
+        raise ConfigError(
+            "The password of ML Metadata's server is missing.",
+            where=f"key metadata.password_env: environment variable {server.password_env}",
+            found="not set, or empty",
+            fix=f"export {server.password_env}=..., or set metadata.password_env to null to log in without one",
+        )
+    port = server.port or _PORTS[server.kind]
+    if server.kind == "mysql":
+        connection.mysql.host, connection.mysql.port = server.host, port
+        connection.mysql.database, connection.mysql.user = server.database, server.user
+        connection.mysql.password = password
+    else:
+        connection.postgresql.host, connection.postgresql.port = server.host, str(port)
+        connection.postgresql.dbname, connection.postgresql.user = server.database, server.user
+        connection.postgresql.password = password
+    return connection
+
+
+def open_store(config: PipelineConfig) -> Store | None:
+    """Connects to ML Metadata; None if it is SQLite and the file is not there.
+
+    Raises:
+        MarqueeError: It cannot be reached.
+        ConfigError: As `connection_config`.
+    """
+    connection = connection_config(config)
+    if config.metadata.kind == "sqlite" and not config.metadata_path.is_file():
+        return None
+    try:
+        return Store(MetadataStore(connection), config.name)
+    except (errors.StatusError, RuntimeError) as error:
+        server = config.metadata
+        where = (
+            str(config.metadata_path)
+            if server.kind == "sqlite"
+            else f"{server.kind} server {server.host}:{server.port or _PORTS[server.kind]}, database"
+            f" {server.database}, user {server.user}"
+        )
+        raise MarqueeError(
+            "ML Metadata cannot be opened.",
+            where=where,
+            found=_without_password(str(error), connection).splitlines()[0],
+            fix="see that the server runs and lets this user in; the keys are those under `metadata`"
+            if server.kind != "sqlite"
+            else "see that the file can be written and is not damaged",
+        ) from None
+
+
+class Store:
+    """ML Metadata, of which only one pipeline is seen.
+
+    Args:
+        raw: The connection.
+        name: The pipeline.
+    """
+
+    def __init__(self, raw: MetadataStore, name: str) -> None:
+        self.raw, self.name = raw, name
+
+    @cached_property
+    def pipeline(self) -> mlmd.Context | None:
+        """The pipeline's context; None before its first run."""
+        return self.raw.get_context_by_type_and_name(PIPELINE, self.name)
+
+    def run_contexts(self) -> list[mlmd.Context]:
+        """Contexts of the pipeline's runs, oldest first."""
+        if not self.pipeline:
+            return []
+        found = self.raw.get_children_contexts_by_context(self.pipeline.id)
+        return sorted((one for one in found if one.type == PIPELINE_RUN), key=lambda one: one.id)
+
+    def executions(self) -> list[mlmd.Execution]:
+        """All executions of the pipeline, oldest first."""
+        found = self.raw.get_executions_by_context(self.pipeline.id) if self.pipeline else []
+        return sorted(found, key=lambda execution: execution.id)
+
+    def artifacts(self, type_name: str | None = None) -> list[mlmd.Artifact]:
+        """Artifacts of the pipeline, oldest first, in whatever state."""
+        found = self.raw.get_artifacts_by_context(self.pipeline.id) if self.pipeline else []
+        return sorted(
+            (one for one in found if type_name in (None, one.type)), key=lambda artifact: artifact.id
+        )
+
+    def names(self, execution: mlmd.Execution) -> tuple[str, str]:
+        """Node id and run id of an execution; the run id is "" where it is of no run."""
+        by_type = {one.type: one.name for one in self.raw.get_contexts_by_execution(execution.id)}
+        return by_type.get(NODE, "").removeprefix(f"{self.name}."), by_type.get(PIPELINE_RUN, "")
+
+    def start(
+        self,
+        type_name: str,
+        node: str,
+        inputs: Mapping[str, mlmd.Artifact],
+        properties: Mapping[str, str | int | float],
+    ) -> mlmd.Execution:
+        """Registers a running execution of the pipeline which is of no run."""
+        type_id = self.raw.put_execution_type(mlmd.ExecutionType(name=type_name), can_add_fields=True)
+        execution = mlmd.Execution(
+            type_id=type_id, name=str(uuid.uuid4()), last_known_state=mlmd.Execution.RUNNING
+        )
+        set_properties(execution.custom_properties, properties)
+        pairs = [(artifact, _event(mlmd.Event.INPUT, key)) for key, artifact in inputs.items()]
+        execution.id, _, _ = self.raw.put_execution(execution, pairs, self._contexts(node), True, False, True)
+        return execution
+
+    def complete(self, execution: mlmd.Execution, node: str, outputs: Iterable[Output]) -> list[int]:
+        """Marks an execution as complete with its outputs, in one transaction; returns their ids."""
+        pairs = []
+        for output in outputs:
+            type_id = self.raw.put_artifact_type(
+                mlmd.ArtifactType(name=output.type), can_add_fields=True, can_omit_fields=True
+            )
+            artifact = mlmd.Artifact(type_id=type_id, uri=output.uri, state=mlmd.Artifact.LIVE)
+            set_properties(artifact.custom_properties, output.properties)
+            pairs.append((artifact, _event(mlmd.Event.OUTPUT, output.key)))
+        execution.last_known_state = mlmd.Execution.COMPLETE
+        _, ids, _ = self.raw.put_execution(execution, pairs, self._contexts(node), True, False, True)
+        return ids
+
+    def _contexts(self, node: str) -> list[mlmd.Context]:
+        assert self.pipeline
+        node_type = self.raw.put_context_type(mlmd.ContextType(name=NODE), can_add_fields=True)
+        return [self.pipeline, mlmd.Context(type_id=node_type, name=f"{self.name}.{node}")]
+
+
+def set_properties(target: Any, values: Mapping[str, str | int | float]) -> None:
+    """Sets custom properties of an artifact or execution."""
+    for name, value in values.items():
+        if isinstance(value, str):
+            target[name].string_value = value
+        elif isinstance(value, int):
+            target[name].int_value = value
+        else:
+            target[name].double_value = value
+
+
+def properties(of: mlmd.Artifact | mlmd.Execution) -> dict[str, Any]:
+    """Properties and custom properties together."""
+    found = {}
+    for name, value in [*of.properties.items(), *of.custom_properties.items()]:
+        kind = value.WhichOneof("value")
+        found[name] = getattr(value, kind) if kind else None
+    return found
+
+
+@contextmanager
+def secrets_kept(logger: logging.Logger) -> Iterator[None]:
+    """Leaves out the messages in which TFX logs how it connects, password included."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith(("Using deployment config", "Using connection config"))
+
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
+
+
+def _event(kind: mlmd.Event.Type, key: str) -> mlmd.Event:
+    event = mlmd.Event(type=kind)
+    event.path.steps.add().key = key
+    event.path.steps.add().index = 0
+    return event
+
+
+def _without_password(text: str, connection: mlmd.ConnectionConfig) -> str:
+    for password in (connection.mysql.password, connection.postgresql.password):
+        if password:
+            text = text.replace(password, "***")
+    return text

@@ -1,0 +1,102 @@
+"""A full disk and a read-only target: a clear error, and the version before is served still. Real file systems."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from components import versions
+from components.errors import StorageError
+from pipeline.locking import locked
+from tests.components.test_versions import MARKER, saved_model
+
+
+@pytest.fixture
+def tmpfs(tmp_path) -> Iterator[Path]:
+    """A file system of 3 MB of its own."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip(f"file systems cannot be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    path = folder / "ballast"
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 65536)
+        except OSError:
+            return path
+
+
+def read_only(folder: Path, yes: bool) -> None:
+    subprocess.run(["mount", "-o", f"remount,{'ro' if yes else 'rw'}", str(folder)], check=True)
+
+
+def test_push_to_a_full_disk(tmpfs, tmp_path):
+    base = tmpfs / "serving"
+    older, _ = versions.push(saved_model(tmp_path / "old", b"old"), base, replace(MARKER, blessing_id=1))
+    large = saved_model(tmp_path / "large", b"x" * 2500)
+    ballast = fill(tmpfs)
+    with pytest.raises(StorageError, match="No space left on device") as error:
+        versions.push(large, base, MARKER)
+    assert "served version is as before" in str(error.value)
+    assert "marquee gc" in str(error.value)
+    assert versions.versions(base) == [older]
+    assert not list(base.glob(".pushing*"))
+    ballast.unlink()
+    assert versions.push(large, base, MARKER)[0] == versions.versions(base)[-1]
+
+
+def test_push_to_a_read_only_target(tmpfs, tmp_path):
+    base = tmpfs / "serving"
+    older, _ = versions.push(saved_model(tmp_path / "old", b"old"), base, replace(MARKER, blessing_id=1))
+    read_only(tmpfs, True)
+    with pytest.raises(StorageError, match="Read-only file system") as error:
+        versions.push(saved_model(tmp_path / "model"), base, MARKER)
+    assert str(base) in str(error.value)
+    assert versions.versions(base) == [older]
+    with pytest.raises(StorageError, match="root cannot be written"), locked(tmpfs, "run"):
+        pass
+    read_only(tmpfs, False)
+
+
+def test_run_on_a_full_disk(tmpfs, marquee, small_slice):
+    """Refused before TFX is imported where there is room for nothing, stopped with the cause where it runs out."""
+    options = ["--set", f"data.path={small_slice}", "--set", f"root={tmpfs}", "--set", "model.epochs=1"]
+    ballast = fill(tmpfs)
+    done = marquee("run", *options)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    # Room for the metadata and the examples, not for what follows.
+    os.truncate(ballast, 3 * 2**20 - 1_200_000)
+    done = marquee("run", *options)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "No space left on device" in done.stderr, done.stdout + done.stderr
+    assert "free some space" in done.stderr
+    assert not versions.versions(tmpfs / "ml-slice" / "serving")
+
+
+def test_run_on_a_read_only_root(tmpfs, marquee, small_slice):
+    read_only(tmpfs, True)
+    done = marquee("run", "--set", f"data.path={small_slice}", "--set", f"root={tmpfs}")
+    read_only(tmpfs, False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Read-only file system" in done.stderr
+    assert "mount it writable" in done.stderr
