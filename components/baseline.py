@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.components.evaluator import constants
 from tfx.dsl.components.common.resolver import ResolverStrategy
 
+from components.versions import FORCED, ROLLBACK
+
 # The id of the component whose blessings count, and the property that holds it: the Evaluator (TFMA) writes blessings
-# too, which are only one of the rules.
+# too, which are only one of the rules. What a person blesses by force or rolls back to counts as well.
 BLESSER = "Blessing"
 COMPONENT_ID = "component_id"
+
+
+def counts(blessing: types.Artifact) -> bool:
+    """Whether a ModelBlessing makes its model a baseline, rather than being one of the rules or a refusal."""
+    by_hand = blessing.get_string_custom_property("kind") in (FORCED, ROLLBACK)
+    return blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY) == 1 and (
+        by_hand or blessing.get_string_custom_property(COMPONENT_ID) == BLESSER
+    )
 
 
 class LatestOtherBlessedModelStrategy(ResolverStrategy):
@@ -22,21 +33,32 @@ class LatestOtherBlessedModelStrategy(ResolverStrategy):
     again (cached) blesses A last, it still takes B. And it would count TFMA's blessings of models that were then
     refused; a Channel cannot be restricted to what a component further down writes, as that would be a cycle.
 
+    A blessed model whose export the serving validator refused was never served, and is passed over.
+
     Channels: `model` (Model), `model_blessing` (ModelBlessing), `candidate` (Model).
     """
 
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
-        del store
         candidates = {artifact.id for artifact in input_dict["candidate"]}
         models = {artifact.id: artifact for artifact in input_dict["model"]}
         for blessing in sorted(input_dict["model_blessing"], key=lambda artifact: artifact.id, reverse=True):
-            if blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY) != 1:
-                continue
-            if blessing.get_string_custom_property(COMPONENT_ID) != BLESSER:
+            if not counts(blessing):
                 continue
             model_id = blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY)
-            if model_id in models and model_id not in candidates:
+            if model_id in models and model_id not in candidates and not _unfit(store, model_id):
                 return {**input_dict, "model": [models[model_id]], "model_blessing": [blessing]}
         return {**input_dict, "model": [], "model_blessing": []}
+
+
+def _unfit(store: mlmd.MetadataStore | None, model_id: int) -> bool:
+    """Whether the newest InfraBlessing of a model is a refusal."""
+    if store is None:
+        return False
+    event = metadata_store_pb2.Event
+    used_by = [e.execution_id for e in store.get_events_by_artifact_ids([model_id]) if e.type == event.INPUT]
+    made = [e.artifact_id for e in store.get_events_by_execution_ids(used_by) if e.type == event.OUTPUT]
+    verdicts = [artifact for artifact in store.get_artifacts_by_id(made) if artifact.type == "InfraBlessing"]
+    newest = max(verdicts, key=lambda artifact: artifact.id, default=None)
+    return newest is not None and newest.custom_properties["blessed"].int_value != 1

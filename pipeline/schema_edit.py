@@ -127,6 +127,7 @@ def propose(
     after.CopyFrom(before)
     for statistics in checked.statistics.values():
         after = tfdv.update_schema(after, statistics)
+    _inline_domains(before, after)
     old = {feature.name: feature for feature in before.feature}
     text, changed = schema, []
     for feature in after.feature:
@@ -150,6 +151,21 @@ def propose(
         schema.splitlines(keepends=True), text.splitlines(keepends=True), f"a/{name}", f"b/{name}"
     )
     return Proposal(text, "".join(patch), tuple(changed))
+
+
+def _inline_domains(before: schema_pb2.Schema, after: schema_pb2.Schema) -> None:
+    """Moves into the features what `update_schema` changed in the domains that the schema names apart."""
+    old = {domain.name: domain for domain in before.string_domain}
+    new = {domain.name: domain for domain in after.string_domain}
+    for feature in after.feature:
+        if feature.WhichOneof("domain_info") != "domain" or old.get(feature.domain) == new.get(
+            feature.domain
+        ):
+            continue
+        if feature.domain in old:
+            feature.string_domain.CopyFrom(new[feature.domain])
+        else:
+            feature.ClearField("domain")  # of a new feature: which values it may have is for a person to say
 
 
 def read(path: Path) -> str:

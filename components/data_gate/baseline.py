@@ -11,6 +11,8 @@ from tfx.components.evaluator import constants
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.dsl.io import fileio
 
+from components.baseline import counts
+
 # Not INTERNAL_OUTPUT, which is how Resolvers pass on what others made.
 _OUTPUT = metadata_store_pb2.Event.OUTPUT
 
@@ -32,9 +34,10 @@ class LatestBlessedDataStrategy(ResolverStrategy):
         examples = {artifact.id: artifact for artifact in input_dict["examples"]}
         statistics = {artifact.id: artifact for artifact in input_dict["statistics"]}
         for blessing in sorted(input_dict["model_blessing"], key=lambda artifact: artifact.id, reverse=True):
-            if blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY) != 1:
+            if not counts(blessing):
                 continue
-            of_run = _data_of_run(store, blessing.id)
+            model_id = blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY)
+            of_run = _data_of_run(store, model_id)
             if of_run is None or of_run[0] in current:
                 continue
             examples_id, statistics_id = of_run
@@ -45,11 +48,9 @@ class LatestBlessedDataStrategy(ResolverStrategy):
         return {**input_dict, "examples": [], "statistics": []}
 
 
-def _data_of_run(store: mlmd.MetadataStore, blessing_id: int) -> tuple[int, int] | None:
-    """Ids of the raw examples and their statistics, of the first run that made the blessing."""
-    made = sorted(
-        e.execution_id for e in store.get_events_by_artifact_ids([blessing_id]) if e.type == _OUTPUT
-    )
+def _data_of_run(store: mlmd.MetadataStore, model_id: int) -> tuple[int, int] | None:
+    """Ids of the raw examples and their statistics, of the first run that made the model."""
+    made = sorted(e.execution_id for e in store.get_events_by_artifact_ids([model_id]) if e.type == _OUTPUT)
     for execution in made:
         for context in store.get_contexts_by_execution(execution):
             if context.type != "pipeline_run":

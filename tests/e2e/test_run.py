@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -230,6 +231,47 @@ def corrupt(source: Path, folder: Path, change) -> Path:
             content = b"\n".join(change(content.splitlines())) + b"\n"
         (folder / path.name).write_bytes(content)
     return folder
+
+
+def test_bad_data_stop_the_run_and_the_served_model_is_as_before(
+    workspace, marquee, movielens_slice, tmp_path
+):
+    """Half of the rows missing against the last blessed run, ratings on another scale; the schema is not touched."""
+
+    def change(lines):
+        header, *rows = lines
+        fields = [row.split(b"\t") for row in rows[::2]]
+        return [header, *(b"\t".join([*f[:2], b"%d" % (20 * int(f[2])), f[3]]) for f in fields)]
+
+    folder = corrupt(movielens_slice, tmp_path / "scaled", change)
+    schema = tmp_path / "mine.pbtxt"
+    shutil.copy(workspace.config.schema_path, schema)
+    options = [*workspace.options, f"--set=data.path={folder}", f"--set=name={workspace.config.name}"]
+    options.append(f"--set=schema_path={schema}")
+    before = pushed_versions(workspace.config.serving_model_dir)
+    done = marquee("run", *options)
+    assert done.returncode == 1
+    for words in (
+        "The data gate refuses these ratings",
+        "rating of train is above the greatest value allowed",
+        "found 20 to 100, the schema says 0.5 to 5",
+        "marquee schema accept rating",
+        "0.50 times",
+        "of the last blessed run",
+        "data_gate.volume.rows.fatal=0.",
+    ):
+        assert words in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert lines_of(done)["DataGate"][0] == "failed"
+    assert "Transform" not in lines_of(done)
+    assert pushed_versions(workspace.config.serving_model_dir) == before
+
+    listed = json.loads(marquee("schema", "diff", "--json", *options).stdout)
+    assert {(v["feature"], v["rule"]) for v in listed["violations"]} == {("rating", "FLOAT_TYPE_BIG_FLOAT")}
+    accepted = marquee("schema", "accept", *options)
+    assert "max: 100.0" in accepted.stdout
+    assert schema.read_text() == Path(workspace.config.schema_path).read_text()
+    assert "max: 100.0" in schema.with_name("mine.pbtxt.proposed").read_text()
 
 
 def test_bad_row_stops_the_run_and_nothing_is_written(workspace, marquee, movielens_slice, tmp_path):
