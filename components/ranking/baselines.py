@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import expit, log_expit
 
 from components.ranking.metrics import log_losses
 
@@ -65,7 +66,7 @@ class Biases:
 
     def probability(self, users: np.ndarray, movies: np.ndarray) -> np.ndarray:
         """P(like) of each pair of codes, float64 (N,)."""
-        return _sigmoid(self.intercept + self.users[users] + self.movies[movies])
+        return expit(self.intercept + self.users[users] + self.movies[movies])
 
 
 def popularity(ratings: Ratings, num_movies: int) -> np.ndarray:
@@ -114,23 +115,38 @@ def fit_biases(
         start: Where to start.
     """
     liked = ratings.liked.astype(np.float64)
+    counts = np.concatenate(
+        [
+            [len(ratings)],
+            np.bincount(ratings.users, minlength=num_users),
+            np.bincount(ratings.movies, minlength=num_movies),
+        ]
+    )
+    penalty = np.full(len(counts), 1 / c)
+    penalty[0] = 0
+    # In units in which the curvature is about 1 for all: a user's count is hundreds of times another's, and L-BFGS
+    # would take several times the steps.
+    scale = 1 / np.sqrt(counts / 4 + penalty)
 
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        users, movies = weights[1 : num_users + 1], weights[num_users + 1 :]
-        logits = weights[0] + users[ratings.users] + movies[ratings.movies]
-        error = _sigmoid(logits) - liked
-        gradient = np.empty_like(weights)
-        gradient[0] = error.sum()
-        gradient[1 : num_users + 1] = np.bincount(ratings.users, error, num_users)
-        gradient[num_users + 1 :] = np.bincount(ratings.movies, error, num_movies)
-        gradient[1:] += weights[1:] / c
-        value = np.logaddexp(0, logits).sum() - liked @ logits + weights[1:] @ weights[1:] / (2 * c)
-        return value / len(ratings), gradient / len(ratings)
+    def loss(scaled: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = scaled * scale
+        logits = weights[0] + weights[1 : num_users + 1][ratings.users]
+        logits += weights[num_users + 1 :][ratings.movies]
+        error = expit(logits) - liked
+        gradient = penalty * weights
+        gradient[0] += error.sum()
+        gradient[1 : num_users + 1] += np.bincount(ratings.users, error, num_users)
+        gradient[num_users + 1 :] += np.bincount(ratings.movies, error, num_movies)
+        # log(1 + exp(x)) is -log(expit(-x)).
+        value = -log_expit(-logits).sum() - liked @ logits + penalty @ weights**2 / 2
+        return value / len(ratings), gradient * scale / len(ratings)
 
-    first = np.zeros(1 + num_users + num_movies)
+    first = np.zeros(len(counts))
     if start is not None:
-        first = np.concatenate([[start.intercept], start.users, start.movies])
-    found = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 300, "gtol": 1e-6}).x
+        first = np.concatenate([[start.intercept], start.users, start.movies]) / scale
+    found = (
+        minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 300, "gtol": 1e-6}).x * scale
+    )
     return Biases(float(found[0]), found[1 : num_users + 1], found[num_users + 1 :])
 
 
@@ -138,7 +154,3 @@ def _shares(ratings: Ratings, num_movies: int, smoothing: float) -> np.ndarray:
     share = (ratings.liked.sum() + 1) / (len(ratings) + 2)  # never 0 or 1
     likes = np.bincount(ratings.movies, weights=ratings.liked, minlength=num_movies)
     return (likes + smoothing * share) / (np.bincount(ratings.movies, minlength=num_movies) + smoothing)
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return np.exp(-np.logaddexp(0, -logits))

@@ -26,6 +26,8 @@ COMPONENTS = {
     "latest_blessed_model",
     "Evaluator",
     "ServingValidator",
+    "RankingEvaluator",
+    "Blessing",
     "Pusher",
 }
 
@@ -40,6 +42,7 @@ class Workspace:
     second: subprocess.CompletedProcess[str]
     refused: subprocess.CompletedProcess[str]
     other: subprocess.CompletedProcess[str]
+    back: subprocess.CompletedProcess[str]
 
     def runs(self) -> list[Run]:
         return read_runs(self.config.metadata_path)
@@ -47,9 +50,12 @@ class Workspace:
 
 @pytest.fixture(scope="module")
 def workspace(marquee, movielens_slice, tmp_path_factory) -> Workspace:
-    """Runs once, again unchanged, with a bar that cannot be met, and with another model."""
+    """Runs once, again unchanged, with a bar that cannot be met, with another model and a floor that cannot be beaten,
+    and as at first."""
     root = tmp_path_factory.mktemp("root")
     overrides = [f"data.path={movielens_slice}", f"root={root}", "model.epochs=4", "evaluation.min_auc=0.55"]
+    # Four epochs on a slice need not beat it.
+    overrides += ["blessing.floors.bias_logistic_regression.rule=warn"]
     options = [part for override in overrides for part in ("--set", override)]
     first = marquee("run", *options)
     assert first.returncode == 0, first.stdout + first.stderr
@@ -59,7 +65,10 @@ def workspace(marquee, movielens_slice, tmp_path_factory) -> Workspace:
         first,
         marquee("run", *options),
         marquee("run", *options, "--set", "evaluation.min_auc=0.99"),
-        marquee("run", *options, "--set", "model.name=genre_mlp", "--set", "evaluation.max_auc_drop=0.2"),
+        marquee(
+            "run", *options, "--set", "model.name=genre_mlp", "--set", "blessing.floors.movie_mean.margin=0.5"
+        ),
+        marquee("run", *options),
     )
 
 
@@ -138,7 +147,73 @@ def test_another_model_is_compared_with_the_blessed_one(workspace):
     assert baseline.id == first.nodes["MovieTrainer"].output("model").id
     # The same model on the same examples has the same AUC as when it was the candidate.
     assert other.summary()["baseline_auc"] == pytest.approx(first.summary()["auc"], abs=1e-6)
-    assert workspace.other.returncode == (0 if other.summary()["blessed"] else 1)
+    ranking = other.nodes["RankingEvaluator"].output("ranking").properties
+    assert ranking["baseline_auc"] == pytest.approx(
+        other.summary()["baseline_auc"], abs=2e-3
+    )  # TFMA's is interpolated
+    assert ranking["auc"] == pytest.approx(other.summary()["auc"], abs=2e-3)
+
+
+def test_model_that_does_not_beat_a_floor_is_refused_whatever_tfma_says(workspace):
+    assert workspace.other.returncode == 1
+    assert "does not beat this floor by 0.5" in workspace.other.stdout
+    other = workspace.runs()[3]
+    assert other.nodes["Evaluator"].output("blessing").properties["blessed"] == 1
+    assert other.summary()["blessed"] is False
+    assert "version" not in other.summary()
+
+
+def test_model_that_tfma_alone_blessed_is_no_baseline(workspace):
+    back = workspace.runs()[4]
+    assert workspace.back.returncode == 0
+    assert back.state == "cached"
+    assert not back.nodes["latest_blessed_model"].outputs.get("model")
+
+
+def test_ranking_figures_are_there_for_every_model(workspace):
+    first = workspace.runs()[0]
+    figures = first.nodes["RankingEvaluator"].output("ranking").properties
+    for prefix in ("", "popularity_", "movie_mean_", "bias_logistic_regression_"):
+        assert 0 <= figures[f"{prefix}ndcg@10"] <= 1
+        assert 0 < figures[f"{prefix}coverage@10"] <= 1
+    assert figures["log_loss"] == pytest.approx(first.summary()["log_loss"], abs=1e-4)
+    assert "baseline_ndcg@10" not in figures
+
+
+def test_users_have_the_activity_that_transform_gave_them(workspace):
+    """The slices of the ranking evaluator and of TFMA are the same users."""
+    import pyarrow.parquet as pq
+    import tensorflow_model_analysis as tfma
+
+    first = workspace.runs()[0]
+    table = pq.read_table(first.nodes["RankingEvaluator"].output("ranking").uri + "/per_user.parquet")
+    slices = dict(tfma.load_eval_result(first.nodes["Evaluator"].output("evaluation").uri).slicing_metrics)
+    for activity in ("heavy", "medium", "light"):
+        rows = sum(
+            number
+            for number, of in zip(table["num_test"].to_pylist(), table["activity"].to_pylist(), strict=True)
+            if of == activity
+        )
+        metrics = slices[(("user_activity", activity),)][""][""]
+        assert metrics["example_count"]["doubleValue"] == rows
+
+
+def test_explain(workspace, marquee):
+    first, _, refused, other, _ = workspace.runs()
+    table = marquee("explain", refused.id, *workspace.options)
+    assert table.stderr == ""
+    assert f"Decision of run {refused.id}" in table.stdout
+    assert "Not blessed" in table.stdout
+    assert "the floor is 0.99" in table.stdout
+    decided = json.loads(marquee("explain", first.id, "--json", *workspace.options).stdout)
+    assert (decided["run"], decided["blessed"], decided["first"]) == (first.id, True, True)
+    assert {"bar: auc", "floor: popularity", "change"} <= {rule["rule"] for rule in decided["rules"]}
+    changed = json.loads(marquee("explain", other.id, "--json", *workspace.options).stdout)
+    assert changed["baseline"]["id"] == first.nodes["MovieTrainer"].output("model").id
+    assert {"change: log_loss", "change: auc"} <= {rule["rule"] for rule in changed["rules"]}
+    missing = marquee("explain", "1999", *workspace.options)
+    assert missing.returncode == 1
+    assert "There is no such run" in missing.stderr
 
 
 def test_pushed_once_for_each_blessed_model(workspace):
@@ -155,10 +230,10 @@ def test_tensorboard_logs_are_kept(workspace):
 
 def test_status_as_json_and_as_a_table(workspace, marquee):
     status = json.loads(marquee("status", "--json", *workspace.options).stdout)
-    assert [run["state"] for run in status["runs"]] == ["done", "cached", "done", "done"]
+    assert [run["state"] for run in status["runs"]] == ["done", "cached", "done", "done", "cached"]
     table = marquee("status", *workspace.options).stdout
     assert status["pushed"][-1] in table
-    assert table.count("dot_product") == 3
+    assert table.count("dot_product") == 4
 
 
 def test_recommend(workspace, marquee):
