@@ -10,6 +10,7 @@ from typing import Any
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components.versions import versions
 from pipeline.config import PipelineConfig
 from pipeline.locking import holder
 from pipeline.recovery import INTERRUPTED
@@ -22,7 +23,6 @@ _STATES = {
     mlmd.Execution.CANCELED: "canceled",
     mlmd.Execution.RUNNING: "running",
 }
-
 
 # The component that ends a run.
 _LAST = "Pusher"
@@ -134,10 +134,7 @@ def read_runs(source: PipelineConfig | Path, last: int | None = None) -> list[Ru
 
 def pushed_versions(serving_model_dir: Path) -> list[Path]:
     """Folders of the pushed versions, oldest first; TensorFlow Serving serves the last."""
-    if not serving_model_dir.is_dir():
-        return []
-    versions = [path for path in serving_model_dir.iterdir() if path.name.isdigit()]
-    return sorted(versions, key=lambda path: int(path.name))
+    return versions(serving_model_dir)
 
 
 def _run(store: MetadataStore, context: mlmd.Context, live_since: float) -> Run:
