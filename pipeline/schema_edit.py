@@ -62,7 +62,8 @@ def latest(config: PipelineConfig) -> Checked:
         statistics = generator.output("statistics") if generator else None
         if not anomalies or not statistics:
             continue
-        violations, by_split = [], {}
+        violations: list[Violation] = []
+        by_split: dict[str, statistics_pb2.DatasetFeatureStatisticsList] = {}
         for path in sorted(Path(anomalies.uri).glob("Split-*/SchemaDiff.pb")):
             split = path.parent.name.removeprefix("Split-")
             violations += _violations(config, split, anomalies_pb2.Anomalies.FromString(path.read_bytes()))
@@ -227,9 +228,7 @@ def _write(feature: schema_pb2.Feature, before: str) -> str:
         elif pending and (word := re.match(r"\w+", stripped)):
             comments[word.group()] = pending
             pending = []
-    order = [
-        word for line in before.splitlines()[1:] if (word := next(iter(re.findall(r"^  (\w+)", line)), ""))
-    ]
+    order = re.findall(r"^  (\w+)", before, re.MULTILINE)
     fields = feature.ListFields()
     position = {
         name: order.index(name) if name in order else len(order) for name in (f.name for f, _ in fields)
@@ -242,7 +241,7 @@ def _write(feature: schema_pb2.Feature, before: str) -> str:
         # A repeated field is one entry a line.
         entries = re.split(rf"(?<=\S) (?={descriptor.name}: )", one)
         lines += [f"  {re.sub(r'{ *}', '{}', entry)}" for entry in entries]
-    return "\n".join([*lines, "}"])
+    return "\n".join([*lines, *(f"  {comment}" for comment in pending), "}"])
 
 
 def _only(feature: schema_pb2.Feature, name: str, alone: schema_pb2.Feature) -> schema_pb2.Feature:

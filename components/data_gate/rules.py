@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from components.data_gate.counts import Profile, SplitCounts
-from components.data_gate.settings import DataGateSettings, DistributionSettings, Level
+from components.data_gate.settings import Bars, DataGateSettings, DistributionSettings, Level
 from components.features import (
     EVAL_SPLIT,
     GENRES_KEY,
@@ -697,7 +698,7 @@ def _over(
     feature: str,
     split: str,
     value: float,
-    bars: object,
+    bars: Bars,
     rows: int,
     sentence: str,
     key: str,
@@ -706,7 +707,7 @@ def _over(
     unit: str = "",
 ) -> Iterator[Finding]:
     """A finding if the value is above a bar."""
-    level: Level | None = bars.level(value)  # type: ignore[attr-defined]
+    level = bars.level(value)
     if level is None:
         return
     bar: float = getattr(bars, level)
@@ -730,7 +731,7 @@ def _policy(rule: str, feature: str, split: str) -> str:
     return f"--set data_gate.policy.{rule}{':' + feature if feature else ''}=warn"
 
 
-def _counter(counts: SplitCounts, feature: str) -> Mapping[bytes, int]:
+def _counter(counts: SplitCounts, feature: str) -> Counter[bytes]:
     return {USER_KEY: counts.users, MOVIE_KEY: counts.movies, GENRES_KEY: counts.genres}[feature]
 
 

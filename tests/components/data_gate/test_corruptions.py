@@ -60,3 +60,29 @@ def test_corruption(case: Corruption, clean, movielens_slice, tmp_path, table):
         assert words in outcome.message
     # Nothing that a later component could take up.
     assert (tmp_path / "run" / "verdict").exists() == (case.stage == stages.PASSED)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CORRUPTIONS if not case.against and case.gate is None and case.ingest is None],
+    ids=lambda case: case.name,
+)
+def test_a_whole_run_stops_there_too(case: Corruption, marquee, movielens_slice, tmp_path):
+    """The command, with every real component: the same stage, the message on stderr, and nothing pushed."""
+    log = corruptions.read(movielens_slice)
+    case.change(log)
+    data = log.write(tmp_path / "data")
+    done = marquee("run", "--set", f"data.path={data}", "--set", f"root={tmp_path}/root")
+    assert done.returncode == 1
+    for words in case.says:
+        assert words in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    components = [line.split()[:2] for line in done.stdout.splitlines() if line.startswith("  ")]
+    stopped = {
+        "detect": [],
+        "ExampleGen": ["RatingsExampleGen", "failed"],
+        "DataGate": ["DataGate", "failed"],
+    }
+    assert (components[-1] if components else []) == stopped[case.stage]
+    assert not (tmp_path / "root" / "data" / "serving").exists()
