@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_BLOCK = 1 << 22  # weights drawn at a time
+_BLOCK = 1 << 20  # weights drawn at a time
 
 
 @dataclass(frozen=True)

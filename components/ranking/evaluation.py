@@ -34,7 +34,7 @@ POPULARITIES = ("head", "middle", "tail")
 SAMPLED = "sampled_"
 _ALL = ("", "")  # the slice of everything
 _LIKED, _OTHERS = "liked", "others"  # rows of the two classes
-_PAIR_BYTES = 40  # of scores, masks and sort keys of one user and movie
+_PAIR_BYTES = 40  # of scores, masks and sort keys of one user and movie, or of a place in a list and a group
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,8 @@ class _Frame:
     def batches(self) -> Iterator[_Batch]:
         """The test users in order, in batches that fit the memory."""
         pairs = self._settings.memory_mb * 2**20 // _PAIR_BYTES
-        size = max(pairs // max(self.num_movies, 1), 1)
+        of_user = self.num_movies + max(self._settings.ks) * (len(self.groups) + 1)
+        size = max(pairs // of_user, 1)
         random = np.random.default_rng(self._settings.seed)
         order = np.argsort(self._liked_rows, kind="stable")
         owners, members = self._liked_rows[order], self._members_of_movie[self._liked_movies[order]]

@@ -147,7 +147,7 @@ def test_batches_change_nothing_and_bound_the_memory(large, sampled):
     # Never a call a user: as many as there are batches.
     assert len(calls[1]) == (1 if sampled is None else 2)
     assert len(set(calls[0])) <= 2
-    assert max(calls[0]) == 4 * 2**20 // 40 // 900
+    assert max(calls[0]) == 4 * 2**20 // 40 // (900 + 20 * (4 + 1))
     assert peaks[0] < 20 * 2**20 < peaks[1]
 
 
