@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import Any
 
 from ml_metadata import errors
@@ -204,6 +204,35 @@ def secrets_kept(logger: logging.Logger) -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(keep)
+
+
+@contextmanager
+def in_order() -> Iterator[None]:
+    """Artifacts and artifact types that are asked for by id come in the order of the ids.
+
+    TFX's cache pairs them with the events by position. SQLite returns them so, PostgreSQL as they lie on its disk:
+    the outputs of a cached component are swapped then, such as the transform graph and the transformed examples.
+    """
+    stock = {
+        name: getattr(MetadataStore, name) for name in ("get_artifacts_by_id", "get_artifact_types_by_id")
+    }
+
+    def ordered(fetch: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(fetch)
+        def get(self: MetadataStore, ids: Iterable[int], *arguments: Any, **options: Any) -> list[Any]:
+            ids = list(ids)
+            found = {one.id: one for one in fetch(self, ids, *arguments, **options)}
+            return [found[id_] for id_ in ids if id_ in found]
+
+        return get
+
+    for name, fetch in stock.items():
+        setattr(MetadataStore, name, ordered(fetch))
+    try:
+        yield
+    finally:
+        for name, fetch in stock.items():
+            setattr(MetadataStore, name, fetch)
 
 
 def _event(kind: mlmd.Event.Type, key: str) -> mlmd.Event:

@@ -10,7 +10,7 @@ from absl import logging as absl_logging
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
-from pipeline.store import secrets_kept
+from pipeline.store import in_order, secrets_kept
 
 # Called with a component's id, and True when it starts or False when it ends.
 Observer = Callable[[str, bool], None]
@@ -18,7 +18,7 @@ Observer = Callable[[str, bool], None]
 
 def run(pipeline: Pipeline, observe: Observer) -> None:
     """Runs all components one after the other; what a component raises is raised here."""
-    with _observed(observe), secrets_kept(absl_logging.get_absl_logger()):
+    with _observed(observe), secrets_kept(absl_logging.get_absl_logger()), in_order():
         LocalDagRunner().run(pipeline)
 
 
