@@ -103,9 +103,12 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
     from components.versions import storage
     from pipeline.config import load_config
     from pipeline.console import captured
+    from pipeline.store import connection_config
 
     config = load_config(file, overrides)
-    config.data.source()  # a wrong input is told before TFX is imported and before anything is written
+    # A wrong input, or a missing password, is told before TFX is imported and before anything is written.
+    config.data.source()
+    connection_config(config)
     log = config.log_dir / f"{datetime.now():%Y%m%d-%H%M%S-%f}.log"
     unwritable = storage(config.pipeline_root, "The pipeline's root cannot be written.")
     with _locked(config, "run", wait) as dead, unwritable, captured(log, verbose) as console:

@@ -138,7 +138,7 @@ def rollback(config: PipelineConfig, store: Store | None, version: str | None, r
             where=str(config.serving_model_dir),
             found=version if not target else f"{target.version}, which has been removed",
             expected=f"one of {kept}",
-            fix="`marquee history` shows them",
+            fix="`marquee history` shows them; name one: `marquee rollback VERSION`",
         )
     if origin(target, by_version).version == origin(current, by_version).version:
         raise ModelError(

@@ -212,7 +212,8 @@ def check_put_right_but_rollback(story: Story) -> None:
 
 def test_rollback_killed_before_its_record_is_completed_by_the_next_command(story):
     served = story.served()
-    story.kill("rollback", "os.link", f"{os.sep}pushed_model{os.sep}", "rollback")
+    other = next(one for one in story.history() if one["model_id"] != story.history()[-1]["model_id"])
+    story.kill("rollback", "os.link", f"{os.sep}pushed_model{os.sep}", "rollback", other["version"])
     assert story.served() != served
     release = story.history()[-1]
     assert (release["state"], release["kind"]) == ("served", "rollback")

@@ -160,3 +160,11 @@ def test_postgresql_refuses_a_wrong_password(postgres, tmp_path, monkeypatch):
     with pytest.raises(MarqueeError, match="cannot be opened") as error:
         open_store(configured(tmp_path, *postgres))
     assert "wrong-one" not in str(error.value)
+
+
+def test_a_run_without_the_password_is_refused_before_anything_is_written(marquee, tmp_path, monkeypatch):
+    monkeypatch.delenv("MARQUEE_METADATA_PASSWORD", raising=False)
+    done = marquee("run", "--set", f"root={tmp_path / 'root'}", "--set", "metadata.kind=mysql")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "MARQUEE_METADATA_PASSWORD" in done.stderr
+    assert not (tmp_path / "root").exists()
