@@ -23,13 +23,16 @@ class Metadata:
         self._run_type = self.store.put_context_type(pb.ContextType(name="pipeline_run"))
         self._execution_type = self.store.put_execution_type(pb.ExecutionType(name="component"))
 
-    def artifact(self, kind: type[Artifact], **properties: int) -> Artifact:
+    def artifact(self, kind: type[Artifact], **properties: int | str) -> Artifact:
         artifact = kind()
         artifact.type_id = self.store.put_artifact_type(artifact.artifact_type)
         (self.folder / str(len(self.by_id))).mkdir()
         artifact.uri = str(self.folder / str(len(self.by_id)))
         for name, value in properties.items():
-            artifact.set_int_custom_property(name, value)
+            if isinstance(value, str):
+                artifact.set_string_custom_property(name, value)
+            else:
+                artifact.set_int_custom_property(name, value)
         (artifact.id,) = self.store.put_artifacts([artifact.mlmd_artifact])
         self.by_id[artifact.id] = artifact
         return artifact
@@ -54,7 +57,9 @@ class Metadata:
         (context.id,) = self.store.put_contexts([context])
         self.execute(context, {}, {"examples": examples})
         self.execute(context, {"examples": examples}, {"statistics": statistics})
-        self.execute(context, {"examples": examples}, {"blessing": blessing})
+        model = self.by_id[blessing.get_int_custom_property("current_model_id")]
+        self.execute(context, {"examples": examples}, {"model": model})
+        self.execute(context, {"examples": examples, "model": model}, {"blessing": blessing})
 
     def resolve(self, current: Artifact) -> list[int]:
         def of(kind: type[Artifact]) -> list[Artifact]:
@@ -83,8 +88,12 @@ def data(metadata: Metadata) -> tuple[Artifact, Artifact]:
     )
 
 
-def blessing(metadata: Metadata, blessed: bool = True) -> Artifact:
-    return metadata.artifact(standard_artifacts.ModelBlessing, blessed=int(blessed))
+def blessing(metadata: Metadata, blessed: bool = True, by: str = "Blessing") -> Artifact:
+    """A verdict on a new model."""
+    model = metadata.artifact(standard_artifacts.Model)
+    return metadata.artifact(
+        standard_artifacts.ModelBlessing, blessed=int(blessed), current_model_id=model.id, component_id=by
+    )
 
 
 def ids(pair: tuple[Artifact, Artifact]) -> list[int]:
@@ -114,6 +123,23 @@ def test_what_was_not_blessed_is_no_baseline(metadata):
     first, second, third = data(metadata), data(metadata), data(metadata)
     metadata.run(*first, blessing(metadata))
     metadata.run(*second, blessing(metadata, blessed=False))
+    assert metadata.resolve(third[0]) == ids(first)
+
+
+def test_tfma_alone_does_not_bless(metadata):
+    first, second, third = data(metadata), data(metadata), data(metadata)
+    metadata.run(*first, blessing(metadata))
+    metadata.run(*second, blessing(metadata, by="Evaluator"))
+    assert metadata.resolve(third[0]) == ids(first)
+
+
+def test_a_rollback_goes_back_to_the_data_of_that_model(metadata):
+    first, second, third = data(metadata), data(metadata), data(metadata)
+    earlier = blessing(metadata)
+    metadata.run(*first, earlier)
+    metadata.run(*second, blessing(metadata))
+    model_id = earlier.get_int_custom_property("current_model_id")
+    metadata.artifact(standard_artifacts.ModelBlessing, blessed=1, current_model_id=model_id, kind="rollback")
     assert metadata.resolve(third[0]) == ids(first)
 
 
