@@ -23,7 +23,7 @@ class Metadata:
         self._run_type = self.store.put_context_type(pb.ContextType(name="pipeline_run"))
         self._execution_type = self.store.put_execution_type(pb.ExecutionType(name="component"))
 
-    def artifact(self, kind: type[Artifact], **properties: int | str) -> Artifact:
+    def artifact(self, kind: type[Artifact], /, **properties: int | str) -> Artifact:
         artifact = kind()
         artifact.type_id = self.store.put_artifact_type(artifact.artifact_type)
         (self.folder / str(len(self.by_id))).mkdir()
