@@ -92,7 +92,7 @@ def test_first_run_prints_a_line_a_component_and_nothing_else_of_theirs(workspac
     assert {words[0] for words in lines.values()} == {"done"}
     assert "ratings" in lines["RatingsExampleGen"]
     assert "WARNING" not in workspace.first.stdout
-    assert len(workspace.first.stdout.splitlines()) < 30
+    assert len(workspace.first.stdout.splitlines()) < 36
 
 
 def test_first_run_is_complete_in_metadata(workspace):
