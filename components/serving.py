@@ -171,9 +171,11 @@ class _Serving(tf.Module):
         ]
     )
     def predict(self, user_ids: tf.Tensor, movie_ids: tf.Tensor) -> dict[str, tf.Tensor]:
-        tf.debugging.assert_equal(
+        same = tf.debugging.assert_equal(
             tf.shape(user_ids), tf.shape(movie_ids), "user_ids and movie_ids must have the same length"
         )
+        with tf.control_dependencies([same]):  # or another operation may fail first, and say less
+            user_ids = tf.identity(user_ids)
         return {"probability": self._probability(self._transformed(user_ids, movie_ids))}
 
     @tf.function(
@@ -345,6 +347,7 @@ def _warmup(
         ("transform_features", examples),
         ("predict", {"user_ids": [user_id], "movie_ids": [movie_id]}),
         ("recommend", {"user_ids": [user_id], "k": 10, "exclude_rated": True}),
+        ("score_catalogue", {"user_ids": [user_id]}),
         ("similar_movies", {"movie_ids": [movie_id], "k": 10}),
     ):
         request = predict_pb2.PredictRequest()

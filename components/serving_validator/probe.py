@@ -49,6 +49,10 @@ SIGNATURES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"user_ids": "string", "k": "int32", "exclude_rated": "bool"},
         {"movie_ids": "string", "scores": "float32", "known": "bool"},
     ),
+    "score_catalogue": (
+        {"user_ids": "string"},
+        {"movie_ids": "string", "scores": "float32", "known": "bool"},
+    ),
     "similar_movies": (
         {"movie_ids": "string", "k": "int32"},
         {"movie_ids": "string", "scores": "float32", "known": "bool"},
@@ -396,6 +400,30 @@ class Probe:
             self.same(
                 "agreement", "recommend", sent, scores, other["probability"], "as signature predict says"
             )
+
+    def score_catalogue(self) -> None:
+        name, stranger = "score_catalogue", self.users[-1]
+        # Each row is as wide as the catalogue.
+        for users in ([], [stranger], [*list(self.rated)[:_WIDE], stranger]):
+            sent = f"{len(users)} users"
+            answer = self.call(name, sent, user_ids=users)
+            shapes = {"scores": (len(users), self.num_movies), "movie_ids": (self.num_movies,)}
+            if not answer or not self.shape(name, sent, answer, shapes):
+                continue
+            self.probabilities(name, sent, answer["scores"])
+            if len(set(answer["movie_ids"].tolist())) < self.num_movies:
+                self.found("distinct", name, sent, "a movie that is there twice", "distinct movies")
+            if users and answer["known"].tolist() != [True] * (len(users) - 1) + [False]:
+                self.found("known", name, sent, f"known is {answer['known'].tolist()}", "false for the last")
+            other = "predict" in self.signatures and self.call(
+                "predict",
+                "pairs of the catalogue",
+                user_ids=np.repeat(users, min(K, self.num_movies)).tolist(),
+                movie_ids=np.tile(answer["movie_ids"][:K], len(users)).tolist(),
+            )
+            if other:
+                scores = answer["scores"][:, :K].reshape(-1)
+                self.same("agreement", name, sent, scores, other["probability"], "as signature predict says")
 
     def similar_movies(self) -> None:
         name = "similar_movies"

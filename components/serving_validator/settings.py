@@ -16,6 +16,7 @@ class LatencyBudgets(_Settings):
     transform_features: float = Field(100, gt=0, description="Milliseconds to transform one tf.Example.")
     predict: float = Field(100, gt=0, description="Milliseconds for one user and movie.")
     recommend: float = Field(500, gt=0, description="Milliseconds for one user over the whole catalogue.")
+    score_catalogue: float = Field(500, gt=0, description="Milliseconds for one user's whole catalogue.")
     similar_movies: float = Field(250, gt=0, description="Milliseconds for one movie over the catalogue.")
 
 

@@ -154,7 +154,7 @@ def test_stock_infra_validator_by_configuration(tmp_path, movielens_slice):
     nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in compiled.nodes}
     assert "ServingValidator" not in nodes
     validator = nodes["InfraValidator"]
-    assert "Evaluator" in validator.upstream_nodes
+    assert "Blessing" in validator.upstream_nodes
     assert "InfraValidator" in nodes["Pusher"].upstream_nodes
     channel = nodes["Pusher"].inputs.inputs["infra_blessing"].channels[0]
     assert channel.producer_node_query.id == "InfraValidator"

@@ -143,7 +143,8 @@ def test_a_signature_is_missing_and_another_raises(exported, judge, tmp_path):
     model = resaved(exported, tmp_path / "less", similar_movies=None, recommend=recommending(raising))
     missing, raises = judge(model).failures
     assert missing == (
-        "similar_movies: found no such signature; there are predict, recommend, serving_default, transform_features;"
+        "similar_movies: found no such signature; there are predict, recommend, score_catalogue, serving_default,"
+        " transform_features;"
         " expected the signature"
     )
     assert raises.startswith("recommend: sent 100 users, k = 10, exclude_rated, found InvalidArgumentError:")
