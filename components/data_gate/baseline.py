@@ -44,8 +44,14 @@ class LatestBlessedDataStrategy(ResolverStrategy):
             if examples_id in examples and statistics_id in statistics:
                 found = examples[examples_id], statistics[statistics_id]
                 if all(fileio.exists(artifact.uri) for artifact in found):
-                    return {**input_dict, "examples": [found[0]], "statistics": [found[1]]}
-        return {**input_dict, "examples": [], "statistics": []}
+                    return {
+                        **input_dict,
+                        "model_blessing": [blessing],
+                        "examples": [found[0]],
+                        "statistics": [found[1]],
+                    }
+        # Not all the blessings either: what a resolver passes on counts as used, and is never collected.
+        return {**input_dict, "model_blessing": [], "examples": [], "statistics": []}
 
 
 def _data_of_run(store: mlmd.MetadataStore, model_id: int) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ import pytest
 from components import versions
 from pipeline.config import PipelineConfig, load_config
 from pipeline.runs import Run, read_runs
-from tests.conftest import COMMAND, REPOSITORY
+from tests.conftest import COMMAND, LENIENT, REPOSITORY
 from tests.faults.checks import check_at_rest, check_put_right
 
 KILLS = int(os.environ.get("MARQUEE_KILLS", "20"))
@@ -35,7 +35,7 @@ def start(options: list[str]) -> subprocess.Popen[str]:
 
 
 def configured(data: Path, root: Path) -> tuple[PipelineConfig, list[str]]:
-    overrides = [f"data.path={data}", f"root={root}", "model.epochs=2", "evaluation.min_auc=0.5"]
+    overrides = [f"data.path={data}", f"root={root}", "model.epochs=2", *LENIENT]
     return load_config(None, overrides), [part for one in overrides for part in ("--set", one)]
 
 
