@@ -204,6 +204,7 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
             f" `{_command()} explain{flags}` shows every rule.",
             soft_wrap=True,
         )
+        _tell_if_forced(console, config, done)
         return False
     if not summary.get("fit_for_serving", True):
         console.print(f"[bold red]Blessed, but not fit for serving, so not pushed[/]: {metrics}")
@@ -217,12 +218,7 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
             " has the export asked again"
             + (f"; all figures: {_short(Path(report.uri) / 'report.json')}" if report else ".")
         )
-        model = done.nodes["MovieTrainer"].output("model")
-        for one in _by_force(config):
-            if model and one["kind"] == "forced" and one["model_id"] == model.id:
-                console.print(
-                    f"But this model was blessed before: version {one['version']}, {one['blessing']}."
-                )
+        _tell_if_forced(console, config, done)
         return False
     console.print(f"[bold green]Blessed[/]: {metrics}")
     for warning in json.loads(summary.get("warnings", "[]")):
@@ -744,6 +740,13 @@ def _recover(console: Console | None, config: PipelineConfig, dead: Holder | Non
     if console:
         for sentence in done:
             console.print(f"  Recovered: {sentence}.", soft_wrap=True)
+
+
+def _tell_if_forced(console: Console, config: PipelineConfig, done: Run) -> None:
+    model = done.nodes["MovieTrainer"].output("model")
+    for one in _by_force(config):
+        if model and one["kind"] == "forced" and one["model_id"] == model.id:
+            console.print(f"But this model was blessed before: version {one['version']}, {one['blessing']}.")
 
 
 def _by_force(config: PipelineConfig) -> list[dict[str, Any]]:
