@@ -90,8 +90,6 @@ def test_real_data_sets_pass_by_every_split(name, method, tmp_path, table):
     folder = REPOSITORY.parent / "shared" / "data" / name
     if name == "ml-100k":
         folder = Path(movielens_100k())
-    elif not folder.is_dir():
-        folder = Path("/work/shared/data") / name
     if not folder.is_dir():
         pytest.skip(f"the real data set {name} is not in ../shared/data")
     outcome = stages.run(
