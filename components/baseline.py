@@ -8,19 +8,17 @@ from tfx import types
 from tfx.components.evaluator import constants
 from tfx.dsl.components.common.resolver import ResolverStrategy
 
-from components.versions import FORCED, ROLLBACK
-
-# The id of the component whose blessings count, and the property that holds it: the Evaluator (TFMA) writes blessings
-# too, which are only one of the rules. What a person blesses by force or rolls back to counts as well.
-BLESSER = "Blessing"
-COMPONENT_ID = "component_id"
+from components.versions import COMPONENT_ID, makes_baseline
 
 
 def counts(blessing: types.Artifact) -> bool:
-    """Whether a ModelBlessing makes its model a baseline, rather than being one of the rules or a refusal."""
-    by_hand = blessing.get_string_custom_property("kind") in (FORCED, ROLLBACK)
-    return blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY) == 1 and (
-        by_hand or blessing.get_string_custom_property(COMPONENT_ID) == BLESSER
+    """Whether a ModelBlessing artifact makes its model a baseline, see `makes_baseline`."""
+    return makes_baseline(
+        {
+            "blessed": blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY),
+            "kind": blessing.get_string_custom_property("kind"),
+            COMPONENT_ID: blessing.get_string_custom_property(COMPONENT_ID),
+        }
     )
 
 

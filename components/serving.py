@@ -54,7 +54,6 @@ UNKNOWN_USER, UNKNOWN_MOVIE = "no such user", "no such movie"
 _REFERENCE_PAIRS, _REFERENCE_COSINES = 256, 64
 # Between the genres of one movie inside the graph; no genre's name holds it.
 _SEPARATOR = "\x1f"
-_STRINGS = tf.TensorSpec([None], tf.string)
 
 
 def read_movies(uri: str) -> pa.Table:

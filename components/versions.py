@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
@@ -25,6 +25,10 @@ from components.errors import ModelError, StorageError
 MARKER = Path("assets.extra") / "marquee.json"
 # How a version came to be.
 PUSH, FORCED, ROLLBACK = "push", "forced", "rollback"
+# The id of the component whose blessings count, and the property that holds it: the Evaluator (TFMA) writes blessings
+# too, which are only one of the rules. What a person blesses by force or rolls back to counts as well.
+BLESSER = "Blessing"
+COMPONENT_ID = "component_id"
 _LOCK = ".lock"
 _PUSHING, _REMOVING = ".pushing-", ".removing-"
 
@@ -52,6 +56,12 @@ _PHRASES = {
     "read-only file system": errno.EROFS,
     "readonly database": errno.EROFS,
 }
+
+
+def makes_baseline(blessing: Mapping[str, object]) -> bool:
+    """Whether a ModelBlessing with these properties makes its model a baseline: no refusal, nor one of the rules."""
+    by_hand = blessing.get("kind") in (FORCED, ROLLBACK)
+    return blessing.get("blessed") == 1 and (by_hand or blessing.get(COMPONENT_ID) == BLESSER)
 
 
 @dataclass(frozen=True)

@@ -101,12 +101,8 @@ def _kept(config: PipelineConfig, store: Store, keep: int, releases: list[Releas
     }
     roots |= {release.model_id for release in releases} | {release.blessing_id for release in releases}
     blessings = [(artifact, properties(artifact)) for artifact in store.artifacts("ModelBlessing")]
-    blessed = [  # those that make a baseline, as in components/baseline.py, which needs TFX
-        (one, of)
-        for one, of in blessings
-        if of.get("blessed") == 1
-        and (of.get("component_id") == "Blessing" or of.get("kind") in (versions.FORCED, versions.ROLLBACK))
-        and one.state == mlmd.Artifact.LIVE
+    blessed = [
+        (one, of) for one, of in blessings if versions.makes_baseline(of) and one.state == mlmd.Artifact.LIVE
     ]
     if blessed:  # the baseline
         roots |= {blessed[-1][0].id, blessed[-1][1].get("current_model_id", 0)}

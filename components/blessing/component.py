@@ -14,11 +14,11 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import io_utils
 
-from components.baseline import BLESSER, COMPONENT_ID
 from components.blessing import rules
 from components.blessing.settings import BlessingSettings
 from components.evaluator import FAILURES
 from components.ranking.component import METRICS_FILE, PER_USER_FILE, RankingEvaluation
+from components.versions import BLESSER, COMPONENT_ID
 
 DECISION_FILE = "decision.json"
 TFMA_BLESSING, RANKING, REPORT = "tfma_blessing", "ranking", "report"
