@@ -8,7 +8,7 @@ ARGS ?=
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-faults check bench-ingest bench-models lock clean
+.PHONY: help setup run test test-faults check bench-ingest bench-models bench-gates lock clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -32,6 +32,9 @@ bench-ingest: setup ## Our ExampleGen against the stock CsvExampleGen on 1M rows
 
 bench-models: setup ## The three models beside simple baselines on MovieLens 100K (ARGS="--seeds 42 43 44")
 	@$(BIN)/python tests/benchmarks/bench_models.py $(ARGS)
+
+bench-gates: setup ## What the gates add to a run on MovieLens 100K
+	@$(BIN)/python tests/benchmarks/bench_gates.py $(ARGS)
 
 setup: $(STAMP)
 

@@ -22,9 +22,12 @@ from components import versions
 
 # Inputs that only add to the record.
 EVALUATION_KEY, EXAMPLES_KEY = "evaluation", "examples"
-# Custom property of `examples` with the newest rating's time, where an ExampleGen sets it.
-NEWEST_TIMESTAMP = "newest_timestamp"
-_SPAN = "span"  # that which TFX's driver sets
+# What is recorded of `examples`, by the names of its custom properties; the span is set by TFX's driver.
+_OF_EXAMPLES = {
+    "data_span": "span",
+    "oldest_timestamp": "oldest_timestamp",
+    "newest_timestamp": "newest_timestamp",
+}
 
 
 class Executor(pusher_executor.Executor):
@@ -77,11 +80,8 @@ class Executor(pusher_executor.Executor):
             # TFX gives the execution's id under this name.
             execution_id=int((self._context and self._context._unique_id) or 0),
             blessing_id=blessing.id if blessing else 0,
-            data_span=of_examples[_SPAN].int_value if _SPAN in of_examples else None,
-            newest_timestamp=of_examples[NEWEST_TIMESTAMP].int_value
-            if NEWEST_TIMESTAMP in of_examples
-            else None,
             metrics=_metrics(evaluation) if evaluation else {},
+            **{name: of_examples[key].int_value for name, key in _OF_EXAMPLES.items() if key in of_examples},
         )
 
 
@@ -108,7 +108,7 @@ class AtomicPusher(Pusher):
         push_destination: A filesystem destination.
         infra_blessing: That of a serving validator, if there is one.
         evaluation: Its float custom properties are recorded as metrics.
-        examples: Its span, and the custom property `newest_timestamp`, are recorded.
+        examples: Its span, and the times of its oldest and newest rating, are recorded.
     """
 
     SPEC_CLASS = PusherSpec

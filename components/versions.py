@@ -76,7 +76,8 @@ class Marker:
         execution_id: The execution that pushes, so that its record can be completed if the process dies.
         blessing_id: Id of the blessing artifact, 0 where the blessing is recorded together with the push.
         data_span: Span of the examples, where known.
-        newest_timestamp: Of the newest rating, in seconds, where known.
+        oldest_timestamp: Of the oldest rating, in seconds, where known.
+        newest_timestamp: Of the newest rating, the same.
         metrics: On the test split.
         of_version: The version that a rollback brought back.
         reason: Why a blessing was forced, or a version brought back.
@@ -93,6 +94,7 @@ class Marker:
     execution_id: int
     blessing_id: int = 0
     data_span: int | None = None
+    oldest_timestamp: int | None = None
     newest_timestamp: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     of_version: str = ""

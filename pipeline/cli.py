@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -548,6 +548,7 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
             console.print(f"Nothing of {config.name} has been pushed to {_short(config.serving_model_dir)}.")
             return
         columns = [("version", "left"), ("state", "left"), ("pushed", "left"), ("run", "left")]
+        columns += [("ratings until", "left")]
         columns += [("AUC", "right"), ("log-loss", "right"), ("blessing", "left")]
         rows = [
             [
@@ -555,6 +556,9 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
                 one.state,
                 f"{datetime.fromisoformat(one.pushed_at):%Y-%m-%d %H:%M:%S}" if one.pushed_at else "-",
                 one.run_id.split(".")[0].replace("T", " ") or "-",
+                f"{datetime.fromtimestamp(one.newest_timestamp, UTC):%Y-%m-%d}"
+                if one.newest_timestamp is not None
+                else "-",
                 f"{one.metrics['auc']:.4f}" if "auc" in one.metrics else "-",
                 f"{one.metrics['log_loss']:.4f}" if "log_loss" in one.metrics else "-",
                 one.blessing,

@@ -38,6 +38,7 @@ class Release:
     blessing_id: int
     metrics: dict[str, float]
     data_span: int | None
+    oldest_timestamp: int | None
     newest_timestamp: int | None
     of_version: str
     reason: str
@@ -86,6 +87,7 @@ def history(config: PipelineConfig, store: Store | None) -> list[Release]:
             of.get("blessing_id") or blessings.get(version, 0),
             of.get("metrics", {}),
             of.get("data_span"),
+            of.get("oldest_timestamp"),
             of.get("newest_timestamp"),
             of.get("of_version", ""),
             of.get("reason", ""),
@@ -167,6 +169,7 @@ def rollback(config: PipelineConfig, store: Store | None, version: str | None, r
         run_id=target.run_id,
         execution_id=0,
         data_span=target.data_span,
+        oldest_timestamp=target.oldest_timestamp,
         newest_timestamp=target.newest_timestamp,
         metrics=target.metrics,
         of_version=origin(target, by_version).version,
@@ -235,6 +238,7 @@ def bless(config: PipelineConfig, store: Store | None, run: str | None, reason: 
         run_id=found.id,
         execution_id=0,
         data_span=of.get("span"),
+        oldest_timestamp=of.get("oldest_timestamp"),
         newest_timestamp=of.get("newest_timestamp"),
         metrics={name: value for name, value in of.items() if isinstance(value, float)},
         reason=reason,

@@ -240,7 +240,7 @@ def _difference(
     action: Literal["gate", "warn"],
     figures: _Figures,
 ) -> Result:
-    """Candidate less other, broken where it is worse than the margin in the whole interval."""
+    """Candidate less other: a floor is broken where it is not better, a change where the whole interval is worse."""
     candidate, reference = figures.of(CANDIDATE, metric), figures.of(other, metric)
     difference = figures.estimate(candidate - reference)
     at_least = metric != LOG_LOSS
@@ -251,7 +251,11 @@ def _difference(
         # No user with positives, say: then there is nothing to refuse the model for.
         passed, sentence = None, f"{_title(metric)} could not be compared with that of {_OWNERS[other]}"
     else:
-        passed = bool(difference.high >= bar if at_least else difference.low <= bar)
+        if kind == "floor":
+            # A floor is to be beaten, not to be lost against by no more than chance.
+            passed = bool(difference.value > bar if at_least else difference.value < bar)
+        else:
+            passed = bool(difference.high >= bar if at_least else difference.low <= bar)
         better = difference.value >= 0 if at_least else difference.value <= 0
         above = "above" if difference.value >= 0 else "below"
         sentence = f"{figure}, {abs(difference.value):.4f} {above} {_OWNERS[other]}'s {reference[0]:.4f}"

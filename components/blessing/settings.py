@@ -53,10 +53,10 @@ class Changes(_Settings):
 class BlessingSettings(_Settings):
     """The rules of the blessing.
 
-    Floors and changes are differences of two models on the same users. Such a rule is broken where the whole
-    confidence interval of the difference is on the wrong side of its bar: where the loss is real at that level,
-    and not where the candidate is a little worse by chance. The absolute bars are keys of `evaluation`, where TFMA
-    has them from.
+    Floors and changes are differences of two models on the same users. A floor is broken where the candidate is not
+    better. A change is broken where the whole confidence interval of the difference is on the wrong side of its bar:
+    where the loss is real at that level, and not where the candidate is a little worse by chance. The absolute bars
+    are keys of `evaluation`, where TFMA has them from.
 
     Which metrics gate follows the objective. A model trained for `like` is to say how likely a user likes a movie
     that they watch. It is not trained to say which movie they watch next, and there popularity, which it never sees,

@@ -58,8 +58,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
     `examples`: TFRecords of tf.Examples, one folder a split, and rejects.csv (file, line, reason, text) where
     malformed rows were allowed and met. Its integer custom properties are num_rows, num_train, num_eval,
-    num_test, num_users, num_movies (rated ones), num_rejected (rows of either table), num_duplicates and
-    num_ratings_without_movie.
+    num_test, num_users, num_movies (rated ones), num_rejected (rows of either table), num_duplicates,
+    num_ratings_without_movie, and oldest_timestamp and newest_timestamp in seconds.
 
     `movies`: movies.parquet, sorted by movie_id, with the columns of `formats.MOVIES_SCHEMA`; every movie of
     the movies table, and every rated movie that it lacks with an empty title and no genres.
@@ -149,6 +149,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             "num_rejected": len(rejects),
             "num_duplicates": summary["num_duplicates"],
             "num_ratings_without_movie": summary["num_ratings_without_movie"],
+            "oldest_timestamp": min(summary["timestamps"]),
+            "newest_timestamp": max(summary["timestamps"]),
         }.items():
             examples.set_int_custom_property(name, value)
 
@@ -317,6 +319,7 @@ class _Write(beam.DoFn):
             "num_users": int(np.count_nonzero(np.bincount(user_codes))),
             "num_ratings_without_movie": int(rated[known.to_numpy() == len(self._movie_ids)].sum()),
             "movies": movies.dictionary.filter(pa.array(rated > 0)).to_pylist(),
+            "timestamps": [int(timestamps.min()), int(timestamps.max())] if len(timestamps) else [],
         }
         _write_json(report, self._work, f"bucket-{bucket:05d}.json")
         yield bucket
@@ -438,6 +441,7 @@ def _summarise(work: str) -> dict[str, Any]:
     """Sums the reports of all buckets and ranges."""
     summary: dict[str, Any] = dict.fromkeys((*_SUMMED, "num_rejects"), 0)
     summary |= {"num_by_split": [0] * len(SPLITS), "movies": set(), "duplicates": [], "rejects": []}
+    summary["timestamps"] = []
     for path in sorted(fileio.glob(os.path.join(glob.escape(work), "*.json"))):
         with fileio.open(path) as file:
             report = json.load(file)
@@ -452,6 +456,7 @@ def _summarise(work: str) -> dict[str, Any]:
         ]
         summary["movies"] |= set(report["movies"])
         summary["duplicates"] += report["duplicates"]
+        summary["timestamps"] += report["timestamps"]
     return summary
 
 

@@ -511,10 +511,11 @@ def _parse_text(
         return "skip"
 
     table = _parse("\n".join(texts).encode(), fmt, {key: pa.string() for key in keys}, skip)
-    cut = not data.endswith(b"\n")  # only the last line of a file can lack a line break
+    # Only the last line of a file can lack a line break; after the last of `data` there is an empty one.
+    last = first + data.count(b"\n")
     for i, count in invalid.items():
         reason = f"{count} field(s), expected {len(fmt.fields)} separated by {fmt.separator.decode()!r}"
-        if cut and i == len(texts) - 1 and count < len(fmt.fields):
+        if numbers[i] == last and count < len(fmt.fields):
             reason += "; the last line is cut short"
         rejects.append(Reject(path, numbers[i], reason, texts[i]))
     valid = [i for i in range(len(texts)) if i not in invalid]
@@ -624,17 +625,16 @@ def _seconds(column: pa.Array) -> pa.Array:
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         hexadecimal = pc.match_substring(column, "x", ignore_case=True)  # 0x10 is an integer to Arrow
         column = pc.if_else(hexadecimal, pa.scalar(None, column.type), column)
-        try:
+        # 18 digits are within 64 bits whatever they are, and no moment in seconds has more.
+        digits = r"-?\d{1,18}"
+        if pc.all(pc.match_substring_regex(column, f"^{digits}$")).as_py() is not False:
             return column.cast(pa.int64())
-        except pa.ArrowInvalid:
-            # 964982703 and 964982703.0 are the same second; a value with an exponent is tried as a number.
-            whole = pc.replace_substring_regex(
-                pc.utf8_trim_whitespace(column), r"^\+?(-?\d{1,18})(\.0*)?$", r"\1"
-            )
-            exact = pc.match_substring_regex(whole, r"^-?\d{1,18}$")
-            integers = pc.if_else(exact, whole, pa.scalar(None, pa.string())).cast(pa.int64())
-            floats = pc.if_else(pc.match_substring_regex(whole, "[eE]"), whole, pa.scalar(None, pa.string()))
-            return pc.coalesce(integers, _whole(_numbers_wide(floats)))
+        # 964982703 and 964982703.0 are the same second; a value with an exponent is tried as a number.
+        whole = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), rf"^\+?({digits})(\.0*)?$", r"\1")
+        exact = pc.match_substring_regex(whole, f"^{digits}$")
+        integers = pc.if_else(exact, whole, pa.scalar(None, pa.string())).cast(pa.int64())
+        floats = pc.if_else(pc.match_substring_regex(whole, "[eE]"), whole, pa.scalar(None, pa.string()))
+        return pc.coalesce(integers, _whole(_numbers_wide(floats)))
     return _whole(_numbers_wide(column))
 
 

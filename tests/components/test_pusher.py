@@ -27,6 +27,7 @@ def artifacts(tmp_path):
     evaluation.set_float_custom_property("auc", 0.75)
     evaluation.set_string_custom_property("failures", "[]")
     examples.set_int_custom_property("span", 3)
+    examples.set_int_custom_property("oldest_timestamp", 874724710)
     examples.set_int_custom_property("newest_timestamp", 893286638)
     pushed.uri = str(tmp_path / "pushed_model")
     inputs = {
@@ -60,6 +61,7 @@ def test_blessed_model_is_pushed_and_recorded(artifacts, tmp_path):
     assert pushed.get_int_custom_property("model_id") == 5
     assert pushed.get_int_custom_property("blessing_id") == 7
     assert pushed.get_int_custom_property("data_span") == 3
+    assert pushed.get_int_custom_property("oldest_timestamp") == 874724710
     assert pushed.get_int_custom_property("newest_timestamp") == 893286638
     assert pushed.get_float_custom_property("auc") == 0.75
     marker = versions.read_marker(version)

@@ -153,6 +153,7 @@ def test_the_push_is_recorded(story):
         assert of["model_id"] == run.nodes["MovieTrainer"].output("model").id
         assert of["auc"] == evaluation.properties["auc"]
         assert of["data_span"] == 0
+        assert 0 < of["oldest_timestamp"] < of["newest_timestamp"]
         assert of["pushed_at"]
     (release,) = story.history()
     assert (release["blessing"], release["metrics"]["auc"]) == ("passed", evaluation.properties["auc"])

@@ -82,6 +82,21 @@ def test_a_model_below_a_floor_is_refused():
     assert results["floor: popularity"].passed
 
 
+def test_a_floor_has_to_be_beaten_where_a_change_may_be_chance():
+    """The same figures: as a floor they refuse the model, against the baseline they do not."""
+    shared = {**FLOORS, "bias_logistic_regression": (0.9, 0.05, 0.2)}
+    refused = 0
+    for seed in range(8):
+        columns = users(seed, candidate=(0.9, 0.2, 0.2), baseline=(0.9, 0.05, 0.2), **shared)
+        results = decide(columns, bootstrap_samples=400)
+        floor = results["floor: bias_logistic_regression"]
+        assert floor.passed is (floor.value < 0)
+        refused += not floor.passed
+        if floor.value > 0 and floor.low < 0:
+            assert "does not beat this floor" in floor.sentence
+    assert 0 < refused < 8
+
+
 @pytest.mark.parametrize(("rule", "expected"), [("gate", False), ("warn", True), ("ignore", True)])
 def test_what_a_broken_rule_does_is_a_setting(rule, expected):
     columns = users(candidate=(0.45, 0.2, 0.1), **FLOORS)

@@ -160,6 +160,16 @@ def test_parquet_types(tmp_path: Path) -> None:
     assert "expected whole seconds" in reject.reason
 
 
+def test_a_time_of_nineteen_digits_is_no_second_whatever_stands_beside_it(tmp_path: Path) -> None:
+    for other in ("964982703", "964982703.0"):
+        (tmp_path / "r.csv").write_text(
+            f"user_id,movie_id,rating,timestamp\n1,a,3,{other}\n2,b,4,9649827030000000000\n"
+        )
+        rows, [reject] = read_all(detection.detect(str(tmp_path), DEFAULT))
+        assert rows == [("1", "a", 3.0, 964_982_703)]
+        assert "9649827030000000000" in reject.reason
+
+
 def test_hexadecimal(tmp_path: Path) -> None:
     """Arrow reads 0x10 as 16; an id may look so, a number may not."""
     rows = {
