@@ -8,6 +8,7 @@ RATING_KEY = "rating"
 TIMESTAMP_KEY = "timestamp"
 GENRES_KEY = "genres"
 TITLE_KEY = "title"
+YEAR_KEY = "year"
 
 TRAIN_SPLIT, EVAL_SPLIT, TEST_SPLIT = "train", "eval", "test"
 SPLITS = (TRAIN_SPLIT, EVAL_SPLIT, TEST_SPLIT)
@@ -20,6 +21,18 @@ def transformed_name(key: str) -> str:
     """Name of a feature after Transform, e.g. `user_id_xf`."""
     return f"{key}_xf"
 
+
+# A bucket for each five years from 1900 on, the first being for movies without a year.
+NUM_YEAR_BUCKETS = 32
+
+
+def year_bucket(year: int | None) -> int:
+    """Index of a movie's year, `year_xf`: 0 where it is unknown."""
+    return 0 if year is None else min(max((year - 1900) // 5 + 1, 1), NUM_YEAR_BUCKETS - 1)
+
+
+# What is a positive of the objective interaction, and of the ranking metrics: a liked movie, or any that is rated.
+LIKED, RATED = "liked", "rated"
 
 LABEL_KEY = transformed_name("liked")
 ACTIVITY_KEY = "user_activity"

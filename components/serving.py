@@ -39,10 +39,11 @@ import tensorflow_transform as tft
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from components import features
-from components.models import all_pairs
+from components.models import all_pairs, is_dot_product, movie_vectors
 
-USER, MOVIE, GENRES = (
-    features.transformed_name(key) for key in (features.USER_KEY, features.MOVIE_KEY, features.GENRES_KEY)
+USER, MOVIE, GENRES, YEAR = (
+    features.transformed_name(key)
+    for key in (features.USER_KEY, features.MOVIE_KEY, features.GENRES_KEY, features.YEAR_KEY)
 )
 MOVIES_FILE = "movies.parquet"
 EXTRA = "assets.extra"
@@ -116,7 +117,6 @@ class _Serving(tf.Module):
     ) -> None:
         super().__init__(name="marquee")
         self._model = model
-        self._all_pairs = all_pairs(model)
         self._inputs = [tensor.name for tensor in model.inputs]
         self._transform = transform.transform_features_layer()
         self._label_spec = transform.raw_feature_spec()
@@ -132,6 +132,13 @@ class _Serving(tf.Module):
             ),
             default_value="",
         )
+        self._years = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(movies["movie_id"].to_pylist(), tf.string),
+                tf.constant([features.year_bucket(year) for year in movies["year"].to_pylist()], tf.int64),
+            ),
+            default_value=0,
+        )
         catalogue = transform.vocabulary_by_name(features.MOVIE_KEY)
         self._num_users = len(transform.vocabulary_by_name(features.USER_KEY))
         self._num_movies = len(catalogue)
@@ -143,9 +150,18 @@ class _Serving(tf.Module):
             for key in self._inputs
             if key != USER
         }
-        vectors = model.get_layer("movie_embedding").embeddings
+        # Unknown movies have their own rows, beyond the catalogue's.
+        unknown = transform.num_buckets_for_transformed_feature(MOVIE) - len(catalogue)
+        vectors = movie_vectors(
+            model,
+            {
+                MOVIE: tf.range(len(catalogue) + unknown, dtype=tf.int64),
+                GENRES: tf.pad(rows[GENRES], [[0, unknown], [0, 0]], constant_values=-1),
+                YEAR: tf.pad(rows[YEAR], [[0, unknown]]),
+            },
+        )
         self._directions = tf.Variable(
-            tf.math.l2_normalize(tf.convert_to_tensor(vectors), axis=1), trainable=False, name="directions"
+            tf.math.l2_normalize(vectors, axis=1), trainable=False, name="directions"
         )
         offsets, movie_of_rating = _by_user(
             rated, transform.num_buckets_for_transformed_feature(USER), self._num_users, self._num_movies
@@ -236,21 +252,28 @@ class _Serving(tf.Module):
                 features.GENRES_KEY: split.to_sparse(),
             }
         )
-        return {USER: rows[USER], MOVIE: rows[MOVIE], GENRES: tf.sparse.to_dense(rows[GENRES], -1)}
+        return {
+            USER: rows[USER],
+            MOVIE: rows[MOVIE],
+            GENRES: tf.sparse.to_dense(rows[GENRES], -1),
+            YEAR: self._years.lookup(movie_ids),
+        }
 
     def _probability(self, rows: dict[str, tf.Tensor]) -> tf.Tensor:
         return tf.reshape(self._model({key: rows[key] for key in self._inputs}, training=False), [-1])
 
     def _all_scores(self, users: tf.Tensor) -> tf.Tensor:
         """Scores of the whole catalogue, (B, M), for users (B,)."""
-        if self._all_pairs:
-            return self._all_pairs(self._model, users, tf.range(self._num_movies))
-        scores = tf.map_fn(self._catalogue_scores, users, fn_output_signature=tf.float32)
+        movies = {key: tf.identity(values) for key, values in self._catalogue.items()}
+        if is_dot_product(self._model.name):
+            return all_pairs(self._model, {USER: users}, movies)
+        # User by user, as all rows of a batch at once may not fit the memory.
+        scores = tf.map_fn(
+            lambda user: all_pairs(self._model, {USER: user[None]}, movies),
+            users,
+            fn_output_signature=tf.float32,
+        )
         return tf.reshape(scores, [-1, self._num_movies])
-
-    def _catalogue_scores(self, user: tf.Tensor) -> tf.Tensor:
-        """Scores of the whole catalogue, (M,), for one user."""
-        return self._probability({USER: tf.fill([self._num_movies], user), **self._catalogue})
 
     def _without_rated(self, scores: tf.Tensor, users: tf.Tensor) -> tf.Tensor:
         starts, ends = tf.gather(self._offsets, users), tf.gather(self._offsets, users + 1)
@@ -288,7 +311,7 @@ def _reference(
     )
     known = np.flatnonzero((rows[USER] < len(users)) & (rows[MOVIE] < len(movies)))
     sample = known[np.unique(np.linspace(0, len(known) - 1, min(len(known), _REFERENCE_PAIRS)).astype(int))]
-    user, movie, genres = (np.asarray(rows[key])[sample] for key in (USER, MOVIE, GENRES))
+    user, movie, genres, year = (np.asarray(rows[key])[sample] for key in (USER, MOVIE, GENRES, YEAR))
     # An unknown id goes where the transform graph hashes it to; a movie that the table lacks has no genres.
     hashed = module._transform(
         {
@@ -306,11 +329,13 @@ def _reference(
         USER: np.concatenate([user, unknown_user, user[few], unknown_user[:1]]),
         MOVIE: np.concatenate([movie, movie[few], unknown_movie, unknown_movie[:1]]),
         GENRES: np.concatenate([genres, genres[few], none, none[:1]]),
+        YEAR: np.concatenate([year, year[few], np.zeros(len(none) + 1, int)]),
     }
     probability = model({tensor.name: inputs[tensor.name] for tensor in model.inputs}, training=False)
     near = np.unique(movie)
     near = near[np.linspace(0, len(near) - 1, _REFERENCE_COSINES + 1).astype(int)]
-    vectors = np.asarray(model.get_layer("movie_embedding").embeddings)[near]
+    of_near = {key: tf.gather(values, near) for key, values in module._catalogue.items()}
+    vectors = np.asarray(movie_vectors(model, of_near))
     vectors = vectors / np.sqrt(np.maximum(np.square(vectors).sum(axis=1, keepdims=True), 1e-12))
     different = near[:-1] != near[1:]
     return {

@@ -185,15 +185,27 @@ def _first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {line}"[:300]
 
 
+def _figures(summary: dict[str, Any]) -> str:
+    """What the model reached, by the metrics of its objective."""
+    ndcg, recall = (f"{metric}@{summary['primary_k']}" for metric in ("ndcg", "recall"))
+    if summary["objective"] == "interaction" and ndcg in summary:
+        text = f"NDCG@{summary['primary_k']} {summary[ndcg]:.4f}, {recall} {summary[recall]:.4f} on the test split"
+        if f"baseline_{ndcg}" in summary:
+            text += f"; the baseline's {summary[f'baseline_{ndcg}']:.4f}, {summary[f'baseline_{recall}']:.4f}"
+        return text
+    text = f"AUC {summary['auc']:.4f}, log-loss {summary['log_loss']:.4f} on the test split"
+    if "baseline_auc" in summary:
+        text += f"; the baseline's AUC there is {summary['baseline_auc']:.4f}"
+    return text
+
+
 def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
     """Prints the verdict and, if there is a served model, recommendations for the most active user."""
     from rich.markup import escape
 
     summary = done.summary()
     blessed = bool(summary.get("blessed"))
-    metrics = f"AUC {summary['auc']:.4f}, log-loss {summary['log_loss']:.4f} on the test split"
-    if "baseline_auc" in summary:
-        metrics += f"; the baseline's AUC there is {summary['baseline_auc']:.4f}"
+    metrics = _figures(summary)
     console.print()
     if not blessed:
         console.print(f"[bold red]Not blessed, not pushed[/]: {metrics}")
@@ -282,7 +294,7 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
             )
             return
         columns = [("run", "left"), ("state", "left"), ("model", "left"), ("rows", "right"), ("AUC", "right")]
-        columns += [("log-loss", "right"), ("blessed", "left"), ("version", "left")]
+        columns += [("log-loss", "right"), ("NDCG", "right"), ("blessed", "left"), ("version", "left")]
         rows = [
             [
                 f"{datetime.fromisoformat(row['started']):%Y-%m-%d %H:%M:%S}",
@@ -291,6 +303,7 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
                 f"{row['num_rows']:,}" if "num_rows" in row else "-",
                 f"{row['auc']:.4f}" if "auc" in row else "-",
                 f"{row['log_loss']:.4f}" if "log_loss" in row else "-",
+                f"{row[ndcg]:.4f}" if (ndcg := f"ndcg@{row.get('primary_k')}") in row else "-",
                 "by force"
                 if row["run"] in forced_runs
                 else {True: "yes", False: "no", None: "-"}[row.get("blessed")],

@@ -76,6 +76,10 @@ class LabelConfig(_Section):
     """What counts as a liked movie."""
 
     min_rating: float = Field(4.0, description="A user likes a movie rated at least this.")
+    positives: Literal["liked", "rated"] = Field(
+        "liked",
+        description="What the objective interaction learns and ranking metrics look for: liked movies, or all rated.",
+    )
 
 
 class TransformConfig(_Section):
@@ -87,10 +91,15 @@ class TransformConfig(_Section):
 
 
 class EvaluationConfig(_Section):
-    """What a model must reach on the test split to be blessed, whatever it is compared with; TFMA sees to it."""
+    """What a model must reach on the test split to be blessed, whatever it is compared with."""
 
-    min_auc: float = Field(0.65, ge=0, le=1, description="Least AUC.")
-    max_log_loss: float = Field(0.693, gt=0, description="Greatest log-loss; 0.693 is that of a coin.")
+    min_auc: float = Field(0.65, ge=0, le=1, description="Least AUC, for model.objective like.")
+    max_log_loss: float = Field(
+        0.693, gt=0, description="Greatest log-loss, for like; 0.693 is that of a coin."
+    )
+    min_ranking: float = Field(
+        0.0, ge=0, le=1, description="Least blessing.ranking_metric at ranking.primary_k, for interaction."
+    )
 
 
 class ServingConfig(ServingValidatorSettings):

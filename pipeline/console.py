@@ -169,10 +169,11 @@ def _vocabularies(node: Node) -> str:
 
 def _training(node: Node) -> str:
     of = _properties(node, "model")
-    return (
-        f"{of['model_name']}: validation AUC {of['val_auc']:.4f}, log-loss {of['val_loss']:.4f}"
-        f" at epoch {of['best_epoch']} of {of['epochs']}"
-    )
+    if of["objective"] == "like":
+        figures = f"AUC {of['val_auc']:.4f}, log-loss {of['val_loss']:.4f}"
+    else:
+        figures = f"NDCG@10 {of['val_ndcg@10']:.4f}, recall@10 {of['val_recall@10']:.4f}"
+    return f"{of['model_name']}: validation {figures} at epoch {of['best_epoch']} of {of['epochs']}"
 
 
 def _baseline(node: Node) -> str:
@@ -186,6 +187,7 @@ def _baseline(node: Node) -> str:
 
 def _verdict(node: Node) -> str:
     of, blessing = _properties(node, "evaluation"), _properties(node, "blessing")
+    # A model that learns what is watched has no bars on likes, see `pipeline.evaluation`.
     verdict = "within the bars" if blessing.get("blessed") == 1 else "not within the bars"
     return f"test AUC {of['auc']:.4f}, log-loss {of['log_loss']:.4f}: {verdict}"
 

@@ -9,8 +9,8 @@ from components.features import ACTIVITY_KEY, GENRES_KEY, LABEL_KEY
 from pipeline.config import EvaluationConfig
 
 
-def eval_config(config: EvaluationConfig) -> tfma.EvalConfig:
-    """Metrics overall and by slice, with absolute bars.
+def eval_config(config: EvaluationConfig, objective: str) -> tfma.EvalConfig:
+    """Metrics overall and by slice, with absolute bars where the objective is like.
 
     There are none on the change against the baseline: TFMA's have no statistics, and refuse a model for a loss
     that is chance; `components.blessing` has them.
@@ -27,6 +27,11 @@ def eval_config(config: EvaluationConfig) -> tfma.EvalConfig:
     log_loss = tfma.MetricThreshold(
         value_threshold=tfma.GenericValueThreshold(upper_bound={"value": config.max_log_loss})
     )
+    if objective != "like":
+        # TFX's Evaluator wants a threshold to bless by: one that always holds, since the model does not learn likes.
+        auc = log_loss = tfma.MetricThreshold(
+            value_threshold=tfma.GenericValueThreshold(lower_bound={"value": -1.0})
+        )
     return tfma.EvalConfig(
         model_specs=[
             tfma.ModelSpec(name=CANDIDATE, **signatures),

@@ -93,7 +93,7 @@ def sentences(decided: dict[str, Any]) -> list[str]:
             if decided["baseline"]
             else "the first, with no baseline"
         )
-        + f"; objective {decided['settings']['objective']}."
+        + f"; objective {decided['objective']}."
     ]
     marks = {False: "broken", None: "nothing to decide", True: "holds"}
     order = sorted(decided["rules"], key=lambda rule: [False, None, True].index(rule["passed"]))

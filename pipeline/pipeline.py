@@ -96,7 +96,10 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         movies=example_gen.outputs["movies"],
         custom_config={
             "model": config.model.model_dump(),
-            "code": code_fingerprint("features.py", "models/*.py", "trainer/*.py", "serving.py"),
+            "positives": config.label.positives,
+            "code": code_fingerprint(
+                "features.py", "models/*.py", "trainer/*.py", "serving.py", "ranking/metrics.py"
+            ),
         },
     )
     baseline = Resolver(
@@ -110,7 +113,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
         example_splits=[TEST_SPLIT],
-        eval_config=eval_config(config.evaluation),
+        eval_config=eval_config(config.evaluation, config.model.objective),
         schema=schema_gen.outputs["schema"],
     ).with_id("Evaluator")
     ranking = RankingEvaluator(
@@ -120,6 +123,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         movies=example_gen.outputs["movies"],
         settings=config.ranking,
         min_rating=config.label.min_rating,
+        positives=config.label.positives,
         code=code_fingerprint("features.py", "ranking/*.py"),
     )
     blessing = Blessing(
@@ -129,8 +133,10 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         tfma_blessing=evaluator.outputs["blessing"],
         ranking=ranking.outputs["ranking"],
         settings=config.blessing,
+        objective=config.model.objective,
         min_auc=config.evaluation.min_auc,
         max_log_loss=config.evaluation.max_log_loss,
+        min_ranking=config.evaluation.min_ranking,
         code=code_fingerprint("blessing/*.py", "ranking/bootstrap.py"),
     )
     serving_validator = _serving_validator(

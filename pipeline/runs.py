@@ -84,7 +84,19 @@ class Run:
             (
                 "MovieTrainer",
                 "model",
-                ("model_name", "parameters", "best_epoch", "val_auc", "val_loss", "cpu_seconds"),
+                (
+                    "model_name",
+                    "objective",
+                    "parameters",
+                    "best_epoch",
+                    "train_loss",
+                    "val_auc",
+                    "val_loss",
+                    "val_ndcg@10",
+                    "val_recall@10",
+                    "cpu_seconds",
+                    "training_cpu_seconds",
+                ),
             ),
             (
                 "Evaluator",
@@ -96,6 +108,16 @@ class Run:
             artifact = self._output(node_id, key)
             if artifact:
                 found |= {name: artifact.properties[name] for name in names if name in artifact.properties}
+        ranking = self._output("RankingEvaluator", "ranking")
+        if ranking:
+            k = found["primary_k"] = ranking.properties.get("primary_k", 10)
+            for name in (
+                f"{of}{metric}@{k}"
+                for metric in ("ndcg", "recall")
+                for of in ("", "popularity_", "baseline_")
+            ):
+                if name in ranking.properties:
+                    found[name] = ranking.properties[name]
         blessing = self._output("Blessing", "blessing")
         if blessing:
             found["blessed"] = blessing.properties.get("blessed") == 1

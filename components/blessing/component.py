@@ -17,6 +17,7 @@ from tfx.utils import io_utils
 from components.blessing import rules
 from components.blessing.settings import BlessingSettings
 from components.evaluator import FAILURES
+from components.models.hyperparameters import Objective
 from components.ranking.component import METRICS_FILE, PER_USER_FILE, RankingEvaluation
 from components.versions import BLESSER, COMPONENT_ID
 
@@ -51,6 +52,7 @@ class Executor(base_executor.BaseExecutor):
         bars = rules.Bars(
             exec_properties["min_auc"],
             exec_properties["max_log_loss"],
+            exec_properties["min_ranking"],
             evaluation.get_float_custom_property("auc"),
             evaluation.get_float_custom_property("log_loss"),
             tfma_blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY)
@@ -66,6 +68,7 @@ class Executor(base_executor.BaseExecutor):
             bars,
             settings,
             ranked["settings"]["primary_k"],
+            exec_properties["objective"],
         )
         verdict = rules.blessed(results)
         _write_blessing(output_dict["blessing"][0], model, baselines[0] if baselines else None, verdict)
@@ -75,6 +78,7 @@ class Executor(base_executor.BaseExecutor):
             "first": not baselines,
             "model": {"id": model.id, "uri": model.uri},
             "baseline": {"id": baselines[0].id, "uri": baselines[0].uri} if baselines else None,
+            "objective": exec_properties["objective"],
             "settings": settings.model_dump(mode="json"),
             FAILURES: failures,
             WARNINGS: warnings,
@@ -128,8 +132,10 @@ class BlessingSpec(component_spec.ComponentSpec):
     }
     PARAMETERS: ClassVar = {
         "settings": component_spec.ExecutionParameter(type=str),
+        "objective": component_spec.ExecutionParameter(type=str),
         "min_auc": component_spec.ExecutionParameter(type=float),
         "max_log_loss": component_spec.ExecutionParameter(type=float),
+        "min_ranking": component_spec.ExecutionParameter(type=float),
         "code": component_spec.ExecutionParameter(type=str),
     }
 
@@ -143,16 +149,18 @@ class Blessing(base_component.BaseComponent):
         tfma_blessing: Its blessing: one rule among others here.
         ranking: Of `components.ranking.component.RankingEvaluator`.
         settings: The rules.
+        objective: What the candidate has learned, see `components.models.hyperparameters`.
         min_auc: The bar that TFMA was given.
         max_log_loss: The same.
+        min_ranking: The bar of the ranking metric, for the objective interaction.
         baseline_model: The last blessed model; may be empty.
         code: Fingerprint that makes a changed program run again.
 
     Outputs: `blessing`, a ModelBlessing as the stock Evaluator writes it, with `component_id` in its custom
     properties, by which `components.baseline` tells it from TFMA's; and `report`, a BlessingReport.
 
-    decision.json: `blessed`, `first` (no baseline), `model`, `baseline`, `settings`, `rules` (the fields of
-    `rules.Result`), and the sentences of the broken ones in `failures` (gates) and `warnings`, which the artifact
+    decision.json: `blessed`, `first` (no baseline), `model`, `baseline`, `objective`, `settings`, `rules` (the fields
+    of `rules.Result`), and the sentences of the broken ones in `failures` (gates) and `warnings`, which the artifact
     has as custom properties too.
     """
 
@@ -166,8 +174,10 @@ class Blessing(base_component.BaseComponent):
         tfma_blessing: types.BaseChannel,
         ranking: types.BaseChannel,
         settings: BlessingSettings,
+        objective: Objective,
         min_auc: float,
         max_log_loss: float,
+        min_ranking: float,
         baseline_model: types.BaseChannel | None = None,
         code: str = "",
     ) -> None:
@@ -179,8 +189,10 @@ class Blessing(base_component.BaseComponent):
                 tfma_blessing=tfma_blessing,
                 ranking=ranking,
                 settings=settings.model_dump_json(),
+                objective=objective,
                 min_auc=min_auc,
                 max_log_loss=max_log_loss,
+                min_ranking=min_ranking,
                 code=code,
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
                 report=types.Channel(type=BlessingReport),

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from components.blessing.settings import Action, BlessingSettings
+from components.models.hyperparameters import Objective
 from components.ranking import bootstrap
 from components.ranking.evaluation import (
     AUC,
@@ -77,8 +78,9 @@ class Bars:
     """The absolute bars, and the figures that TFMA held against them.
 
     Attributes:
-        min_auc: Least AUC.
-        max_log_loss: Greatest log-loss.
+        min_auc: Least AUC, for the objective like.
+        max_log_loss: Greatest log-loss, the same.
+        min_ranking: Least ranking metric, for the objective interaction.
         auc: AUC of the candidate by TFMA.
         log_loss: The same of log-loss.
         blessed: TFMA's own verdict.
@@ -87,6 +89,7 @@ class Bars:
 
     min_auc: float
     max_log_loss: float
+    min_ranking: float
     auc: float
     log_loss: float
     blessed: bool
@@ -94,7 +97,11 @@ class Bars:
 
 
 def decide(
-    per_user: Mapping[str, np.ndarray], bars: Bars, settings: BlessingSettings, primary_k: int
+    per_user: Mapping[str, np.ndarray],
+    bars: Bars,
+    settings: BlessingSettings,
+    primary_k: int,
+    objective: Objective,
 ) -> list[Result]:
     """Applies every rule that is not ignored.
 
@@ -104,20 +111,25 @@ def decide(
         bars: The absolute bars.
         settings: The rules.
         primary_k: Where the ranking metric is taken.
+        objective: What the candidate has learned.
     """
     ranking = f"{settings.ranking_metric}@{primary_k}"
     figures = _Figures(per_user, ranking, settings)
-    results = [
-        _bar(AUC, bars.auc, bars.min_auc, True, "evaluation.min_auc", figures),
-        _bar(LOG_LOSS, bars.log_loss, bars.max_log_loss, False, "evaluation.max_log_loss", figures),
-        _verdict(bars),
-    ]
+    if objective == "like":
+        results = [
+            _bar(AUC, bars.auc, bars.min_auc, True, "evaluation.min_auc", figures),
+            _bar(LOG_LOSS, bars.log_loss, bars.max_log_loss, False, "evaluation.max_log_loss", figures),
+        ]
+    else:
+        value = float(figures.of(CANDIDATE, ranking)[0])
+        results = [_bar(ranking, value, bars.min_ranking, True, "evaluation.min_ranking", figures)]
+    results.append(_verdict(bars))
     for floor, metric, of in (
         (MOVIE_MEAN, LOG_LOSS, settings.floors.movie_mean),
         (BIAS_REGRESSION, LOG_LOSS, settings.floors.bias_logistic_regression),
         (POPULARITY, ranking, settings.floors.popularity),
     ):
-        action = _action(of.rule, metric, settings)
+        action = _action(of.rule, metric, objective)
         if action:
             results.append(_difference("floor", floor, metric, of.margin, action, figures))
     if not figures.has(BASELINE):
@@ -132,7 +144,7 @@ def decide(
         (AUC, settings.changes.auc),
         (ranking, settings.changes.ranking),
     ):
-        action = _action(change.rule, metric, settings)
+        action = _action(change.rule, metric, objective)
         if action:
             results.append(_difference("change", BASELINE, metric, -change.tolerance, action, figures))
     return results
@@ -156,10 +168,11 @@ class _Figures:
     def __init__(self, per_user: Mapping[str, np.ndarray], ranking: str, settings: BlessingSettings) -> None:
         self.confidence = settings.confidence
         ranked = np.asarray(per_user["num_positives"], np.float64)
+        liked = np.asarray(per_user["num_liked"], np.float64)
         columns: dict[object, np.ndarray] = {
             "rows": per_user["num_test"],
-            "liked": ranked,
-            "others": per_user["num_test"] - ranked,
+            "liked": liked,
+            "others": per_user["num_test"] - liked,
             "users": (ranked > 0).astype(np.float64),
         }
         wanted = (LOG_LOSS, f"{AUC}_liked", f"{AUC}_others", ranking)
@@ -186,19 +199,22 @@ class _Figures:
         return bootstrap.estimate(values, self.confidence)
 
 
-def _action(rule: Action, metric: str, settings: BlessingSettings) -> Literal["gate", "warn"] | None:
+def _action(rule: Action, metric: str, objective: Objective) -> Literal["gate", "warn"] | None:
     if rule == "ignore":
         return None
     if rule != "auto":
         return rule
-    own = (metric in (LOG_LOSS, AUC)) == (settings.objective == "like")
-    return "gate" if own else "warn"
+    if metric not in (LOG_LOSS, AUC):
+        return "gate" if objective == "interaction" else "warn"
+    # What a model that learns what is watched says of likes means nothing.
+    return "gate" if objective == "like" else None
 
 
 def _bar(metric: str, value: float, bar: float, at_least: bool, key: str, figures: _Figures) -> Result:
     # TFMA's figure decides, as in TFMA; its interval is that of the exact one, which differs in the fourth digit.
     interval = figures.estimate(figures.of(CANDIDATE, metric))
-    passed = value >= bar if at_least else value <= bar
+    # Without users to rank for there is nothing to hold against it.
+    passed = None if np.isnan(value) else value >= bar if at_least else value <= bar
     sentence = (
         f"{_title(metric)} is {value:.4f}{_interval(interval)}, the {'floor' if at_least else 'ceiling'}"
         f" is {bar:g} ({key})"
@@ -210,10 +226,10 @@ def _bar(metric: str, value: float, bar: float, at_least: bool, key: str, figure
         "gate",
         bar,
         at_least,
-        value,
+        _finite(value),
         _finite(interval.low),
         _finite(interval.high),
-        value,
+        _finite(value),
         None,
         passed,
         sentence,

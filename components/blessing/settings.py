@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# What a broken rule does. `auto` is gate for the metrics of the objective, and warn for the others.
+# What a broken rule does. `auto` is gate for the metrics of the objective; of the others, ranking is a warning for
+# like, and likes are ignored for interaction.
 Action = Literal["auto", "gate", "warn", "ignore"]
 
 
@@ -20,7 +21,7 @@ class FloorSettings(_Settings):
     rule: Action = Field(
         "auto",
         description="A broken rule refuses the model (gate), is told (warn) or not looked at (ignore);"
-        " auto: gate for the objective's own metrics, else warn.",
+        " auto: gate for the objective's own metrics, and warn for ranking where the objective is like.",
     )
     margin: float = Field(0.0, description="By how much the candidate has to be better.")
 
@@ -58,16 +59,13 @@ class BlessingSettings(_Settings):
     where the loss is real at that level, and not where the candidate is a little worse by chance. The absolute bars
     are keys of `evaluation`, where TFMA has them from.
 
-    Which metrics gate follows the objective. A model trained for `like` is to say how likely a user likes a movie
+    Which metrics gate follows `model.objective`. A model trained for `like` is to say how likely a user likes a movie
     that they watch. It is not trained to say which movie they watch next, and there popularity, which it never sees,
     beats it: on MovieLens 100K NDCG@10 of popularity is about .10, that of the models .02 to .07. A gate on that would
-    refuse every such model, so it is a warning, in every report, until the objective is `interaction`.
+    refuse every such model, so it is a warning, in every report. For `interaction` it is the gate, and the rules on
+    likes do not apply.
     """
 
-    objective: Literal["like", "interaction"] = Field(
-        "like",
-        description="What the model is for: rules on log-loss and AUC gate for like, those on ranking for interaction.",
-    )
     confidence: float = Field(
         0.95,
         gt=0.5,

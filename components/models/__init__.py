@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from components.errors import ConfigError
+from components.features import MOVIE_KEY, transformed_name
 from components.models.hyperparameters import ModelConfig
 
 if TYPE_CHECKING:
     import keras
 
-# Name of a model -> module with `build(config, sizes) -> keras.Model`, and `all_pairs` where there is a quick way.
+# Name of a model -> module with `build(config, sizes) -> keras.Model`. Where a pair's logit is a dot product of
+# vectors, the module has `vectors(model, users, movies)` too, see `pair_logits`.
 BUILDERS: dict[str, str] = {
     "dot_product": "components.models.dot_product",
     "mlp": "components.models.mlp",
     "genre_mlp": "components.models.genre_mlp",
+    "two_tower": "components.models.two_tower",
+    "neumf": "components.models.neumf",
 }
 
 
@@ -35,8 +39,10 @@ def build_model(config: ModelConfig, sizes: VocabularySizes) -> keras.Model:
     """Builds, but does not compile, the model that `config.name` names.
 
     Its inputs bear the names of transformed features (`user_id_xf`, `movie_id_xf`: integers, (B,);
-    `genres_xf`: integers, (B, G), padded with -1); its output is the probability that the user likes
-    the movie, float32, (B, 1).
+    `genres_xf`: integers, (B, G), padded with -1; `year_xf`: integers, (B,), see `features.year_bucket`); its
+    output is the probability that the user likes the movie or, with the objective `interaction`, that the movie is
+    among those that the user watches: float32, (B, 1). It is the sigmoid of the layer `calibration`, whose input is
+    the layer `logit`.
     """
     if config.name not in BUILDERS:
         close = difflib.get_close_matches(config.name, BUILDERS, n=1)
@@ -50,10 +56,53 @@ def build_model(config: ModelConfig, sizes: VocabularySizes) -> keras.Model:
     return import_module(BUILDERS[config.name]).build(config, sizes)
 
 
-def all_pairs(model: keras.Model) -> Callable[[keras.Model, Any, Any], Any] | None:
-    """The model's own quick way to score every pair of users and movies, None if it has none.
+def logits(model: keras.Model) -> keras.Model:
+    """The model without its calibration and sigmoid: the same inputs, logits (B, 1)."""
+    import keras
 
-    Called with the model, users (B,) and movies (M,), both indices, it returns the probabilities, (B, M).
+    return keras.Model(model.inputs, model.get_layer("calibration").input)
+
+
+def is_dot_product(name: str) -> bool:
+    """Whether a model's logits are dot products, so that those of all pairs are one matrix product."""
+    return hasattr(import_module(BUILDERS[name]), "vectors")
+
+
+def pair_logits(model: keras.Model, users: Mapping[str, Any], movies: Mapping[str, Any]) -> Any:
+    """Logits of every pair, (B, M), of a model that `is_dot_product`.
+
+    Args:
+        model: The model.
+        users: The inputs of B users, by name.
+        movies: Those of M movies.
     """
-    module = BUILDERS.get(model.name)
-    return getattr(import_module(module), "all_pairs", None) if module else None
+    from keras import ops
+
+    user, movie, bias = import_module(BUILDERS[model.name]).vectors(model, users, movies)
+    return ops.matmul(user, ops.transpose(movie)) + bias
+
+
+def all_pairs(model: keras.Model, users: Mapping[str, Any], movies: Mapping[str, Any]) -> Any:
+    """Probabilities of every pair, (B, M), for any model; arguments as of `pair_logits`."""
+    from keras import ops
+
+    if is_dot_product(model.name):
+        return ops.sigmoid(model.get_layer("calibration")(pair_logits(model, users, movies)))
+    num_users, num_movies = (ops.shape(next(iter(part.values())))[0] for part in (users, movies))
+    rows = {key: ops.repeat(value, num_movies, axis=0) for key, value in users.items()}
+    for key, value in movies.items():
+        ones = [1] * (len(value.shape) - 1)
+        rows[key] = ops.tile(value, [num_users, *ones])
+    names = [tensor.name for tensor in model.inputs]
+    return ops.reshape(model({name: rows[name] for name in names}, training=False), (-1, num_movies))
+
+
+def movie_vectors(model: keras.Model, movies: Mapping[str, Any]) -> Any:
+    """Vectors (M, D) of movies in the embedding space: the tower's where there is one, else the embedding."""
+    from keras import ops
+
+    module = import_module(BUILDERS[model.name])
+    if hasattr(module, "movie_vectors"):
+        return module.movie_vectors(model, movies)
+    embeddings = ops.convert_to_tensor(model.get_layer("movie_embedding").embeddings)
+    return ops.take(embeddings, movies[transformed_name(MOVIE_KEY)], axis=0)

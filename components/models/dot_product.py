@@ -1,7 +1,7 @@
-"""Dot product of a user's and a movie's embedding: logistic matrix factorization.
+"""Dot product of a user's and a movie's embedding: matrix factorization.
 
-Model: P(user likes movie) = sigmoid(<p_u, q_i> + b_u + b_i + b), the three biases being an option.
-Loss: binary cross-entropy, plus L2 on the vectors and biases of each training row.
+Model: logit = <p_u, q_i> + b_u + b_i + b, the three biases being an option; the probability is its sigmoid.
+Loss: of the objective, see `components.trainer.training`, plus L2 on vectors and biases.
 Source: Koren, Bell, Volinsky, "Matrix factorization techniques for recommender systems" (2009), with a
 logistic output; defaults in the spirit of Rendle et al., "Neural collaborative filtering vs. matrix
 factorization revisited" (2020): a well-regularised dot product is hard to beat.
@@ -9,6 +9,7 @@ factorization revisited" (2020): a well-regularised dot product is hard to beat.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -17,13 +18,16 @@ from keras import ops
 from components.features import MOVIE_KEY, USER_KEY, transformed_name
 from components.models import VocabularySizes
 from components.models.hyperparameters import DotProductConfig
-from components.models.layers import GlobalBias, IdEmbedding, id_input, normal
+from components.models.layers import GlobalBias, IdEmbedding, id_input, normal, probability
+
+_SIDES = ((USER_KEY, "user"), (MOVIE_KEY, "movie"))
 
 
 def build(config: DotProductConfig, sizes: VocabularySizes) -> keras.Model:
     """Builds the model; see the module for its formula, `build_model` for inputs and output."""
     vectors, biases, inputs = [], [], []
-    for key, size, prefix in ((USER_KEY, sizes.user_id, "user"), (MOVIE_KEY, sizes.movie_id, "movie")):
+    for key, prefix in _SIDES:
+        size = getattr(sizes, key)
         ids = id_input(transformed_name(key))
         vector = IdEmbedding(
             size,
@@ -39,18 +43,21 @@ def build(config: DotProductConfig, sizes: VocabularySizes) -> keras.Model:
     logit = keras.layers.Dot(axes=1, name="dot")(vectors)
     if config.use_bias:
         logit = GlobalBias(name="global_bias")(keras.layers.Add(name="biased")([logit, *biases]))
-    output = keras.layers.Activation("sigmoid", name="probability")(logit)
-    return keras.Model(inputs, output, name=config.name)
+    return keras.Model(inputs, probability(logit), name=config.name)
 
 
-def all_pairs(model: keras.Model, users: Any, movies: Any) -> Any:
-    """P(user likes movie) of every pair by one matrix product: indices (B,), (M,) -> (B, M)."""
+def vectors(model: keras.Model, users: Mapping[str, Any], movies: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """Vectors of users (B, D) and movies (M, D), and what is added to their products, of a shape like (B, M)."""
+    ids = {
+        prefix: part[transformed_name(key)]
+        for (key, prefix), part in zip(_SIDES, (users, movies), strict=True)
+    }
+    user, movie = (_rows(model, f"{prefix}_embedding", ids[prefix]) for _, prefix in _SIDES)
+    if not any(layer.name == "global_bias" for layer in model.layers):
+        return user, movie, 0.0
+    bias = _rows(model, "user_bias", ids["user"]) + ops.transpose(_rows(model, "movie_bias", ids["movie"]))
+    return user, movie, bias + ops.convert_to_tensor(model.get_layer("global_bias").bias)
 
-    def rows(layer: str, ids: Any) -> Any:
-        return ops.take(ops.convert_to_tensor(model.get_layer(layer).embeddings), ids, axis=0)
 
-    logits = ops.matmul(rows("user_embedding", users), ops.transpose(rows("movie_embedding", movies)))
-    if any(layer.name == "global_bias" for layer in model.layers):
-        logits += rows("user_bias", users) + ops.transpose(rows("movie_bias", movies))
-        logits += ops.convert_to_tensor(model.get_layer("global_bias").bias)
-    return ops.sigmoid(logits)
+def _rows(model: keras.Model, layer: str, ids: Any) -> Any:
+    return ops.take(ops.convert_to_tensor(model.get_layer(layer).embeddings), ids, axis=0)

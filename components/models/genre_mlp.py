@@ -1,8 +1,8 @@
 """Multi-layer perceptron over the embeddings of user, movie and the movie's genres.
 
-Model: P(user likes movie) = sigmoid(w . relu(W [p_u; q_i; g_i] + c) + b), where g_i is the mean of the
+Model: logit = w . relu(W [p_u; q_i; g_i] + c) + b, where g_i is the mean of the
 embeddings of all of the movie's genres (zeros if it has none).
-Loss: binary cross-entropy, plus L2 on the embeddings of each training row.
+Loss: of the objective, see `components.trainer.training`, plus L2 on the embeddings of each training row.
 Source: He et al., "Neural collaborative filtering" (2017); pooled multi-valued features as in Covington
 et al., "Deep neural networks for YouTube recommendations" (2016).
 """

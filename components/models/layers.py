@@ -25,14 +25,17 @@ class IdEmbedding(keras.layers.Embedding):
         super().__init__(input_dim, output_dim, **kwargs)
         self.l2 = l2
         self.penalty_weights = np.ones(input_dim, np.float32)
+        self.frequencies = np.ones(input_dim, np.float32)
 
     def adapt(self, ids: np.ndarray, exponent: float) -> None:
         """Learns from the training rows how often each id occurs; call it before the first training step.
 
-        Sets w, its mean over these rows being 1 (not saved: only training needs it), and lets ids without
-        a row, such as the out-of-vocabulary ones, start, and so stay, at zero instead of at random.
+        Sets w, its mean over these rows being 1, and `frequencies`, counts in units of their mean (neither is saved:
+        only training needs them), and lets ids without a row, such as the out-of-vocabulary ones, start, and so stay,
+        at zero instead of at random.
         """
         counts = np.bincount(ids.reshape(-1), minlength=self.input_dim)
+        self.frequencies = ((counts + 1) / (counts.mean() + 1)).astype(np.float32)
         weights = np.maximum(counts, 1) ** (exponent - 1.0)
         self.embeddings.assign(self.embeddings * (counts > 0)[:, None])
         mean = (counts @ weights) / max(counts.sum(), 1)
@@ -89,6 +92,31 @@ class GlobalBias(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         return inputs + self.bias
+
+
+@keras.saving.register_keras_serializable(package="marquee")
+class Calibration(keras.layers.Layer):
+    """slope * logit + offset: what makes a sigmoid a probability; not trained with the rest, see `calibrate`.
+
+    Temperature scaling with T = 1 / slope, and Platt's with an offset. Source: Guo et al., "On calibration of modern
+    neural networks" (2017). Shapes: any.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.slope = self.add_weight(shape=(), initializer="ones", trainable=False, name="slope")
+        self.offset = self.add_weight(shape=(), initializer="zeros", trainable=False, name="offset")
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.slope + self.offset
+
+    def calibrate(self, slope: float, offset: float) -> None:
+        self.slope.assign(slope)
+        self.offset.assign(offset)
+
+
+def probability(logit: keras.KerasTensor) -> keras.KerasTensor:
+    """The output that every model has: the sigmoid of its calibrated logit, (B, 1)."""
+    return keras.layers.Activation("sigmoid", name="probability")(Calibration(name="calibration")(logit))
 
 
 def id_input(name: str) -> keras.KerasTensor:

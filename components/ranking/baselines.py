@@ -1,6 +1,6 @@
 """The floors: what needs no embeddings, learned from the same ratings as the models.
 
-- Popularity: a movie's score is the number of its likes.
+- Popularity: a movie's score is the number of its positives.
 - Movie mean: P(like) is the movie's share of likes, drawn towards the share over all movies:
   (likes + s * share) / (ratings + s).
 - Bias logistic regression: P(like) = sigmoid(b + b_user + b_movie), with an L2 penalty on b_user and b_movie:
@@ -13,7 +13,7 @@ chosen learns from both, as the models do by default (`refit`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import minimize
@@ -33,11 +33,17 @@ class Ratings:
         users: int (N,).
         movies: int (N,).
         liked: bool (N,).
+        positive: bool (N,), which a list should hold; the liked ones if not given.
     """
 
     users: np.ndarray
     movies: np.ndarray
     liked: np.ndarray
+    positive: np.ndarray = field(default=None)  # type: ignore[arg-type]
+
+    def __post_init__(self) -> None:
+        if self.positive is None:
+            object.__setattr__(self, "positive", self.liked)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -47,6 +53,7 @@ class Ratings:
             np.concatenate([self.users, other.users]),
             np.concatenate([self.movies, other.movies]),
             np.concatenate([self.liked, other.liked]),
+            np.concatenate([self.positive, other.positive]),
         )
 
 
@@ -70,8 +77,8 @@ class Biases:
 
 
 def popularity(ratings: Ratings, num_movies: int) -> np.ndarray:
-    """Likes of each movie, float64 (M,)."""
-    return np.bincount(ratings.movies, weights=ratings.liked, minlength=num_movies)
+    """Positives of each movie, float64 (M,)."""
+    return np.bincount(ratings.movies, weights=ratings.positive, minlength=num_movies)
 
 
 def movie_mean(train: Ratings, evaluation: Ratings, num_movies: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import path_utils
 
+from components import features
 from components.example_gen.component import Movies
 from components.features import SPLITS
 from components.ranking import data, evaluation
@@ -41,7 +42,7 @@ class Executor(base_executor.BaseExecutor):
         settings = RankingSettings.model_validate_json(exec_properties["settings"])
         examples, movies = input_dict[standard_component_specs.EXAMPLES_KEY], input_dict["movies"]
         patterns = {split: artifact_utils.get_split_uri(examples, split) + "/*" for split in SPLITS}
-        ratings = data.read(patterns, exec_properties["min_rating"])
+        ratings = data.read(patterns, exec_properties["min_rating"], exec_properties["positives"])
         models = {
             name: ExportedModel(path_utils.serving_model_path(artifact.uri))
             for name, key in (
@@ -93,6 +94,7 @@ class RankingEvaluatorSpec(component_spec.ComponentSpec):
     PARAMETERS: ClassVar = {
         "settings": component_spec.ExecutionParameter(type=str),
         "min_rating": component_spec.ExecutionParameter(type=float),
+        "positives": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
     }
 
@@ -109,6 +111,7 @@ class RankingEvaluator(base_component.BaseComponent):
         movies: The movies table of the ratings ExampleGen.
         settings: What to compute.
         min_rating: A movie rated at least this is liked.
+        positives: What a list should hold: `features.LIKED` or `features.RATED`.
         code: Fingerprint that makes a changed program run again.
 
     Outputs: `ranking` with two files, and the overall figures (see `figures`) as custom properties.
@@ -134,6 +137,7 @@ class RankingEvaluator(base_component.BaseComponent):
         movies: types.BaseChannel,
         settings: RankingSettings,
         min_rating: float,
+        positives: str = features.LIKED,
         baseline_model: types.BaseChannel | None = None,
         code: str = "",
     ) -> None:
@@ -145,6 +149,7 @@ class RankingEvaluator(base_component.BaseComponent):
                 movies=movies,
                 settings=settings.model_dump_json(),
                 min_rating=min_rating,
+                positives=positives,
                 code=code,
                 ranking=types.Channel(type=RankingEvaluation),
             )

@@ -37,12 +37,13 @@ class Dataset:
     catalogue: np.ndarray
 
 
-def read(patterns: Mapping[str, str], min_rating: float) -> Dataset:
+def read(patterns: Mapping[str, str], min_rating: float, positives: str = features.LIKED) -> Dataset:
     """Decodes the examples.
 
     Args:
         patterns: Split -> glob of its TFRecords.
         min_rating: A movie rated at least this is liked.
+        positives: `features.LIKED` or `features.RATED`: what a list should hold.
     """
     tables = {split: _decode(pattern) for split, pattern in patterns.items()}
     codes, ids = {}, {}
@@ -57,7 +58,10 @@ def read(patterns: Mapping[str, str], min_rating: float) -> Dataset:
         rows = slice(start, start + table.num_rows)
         # Ratings are float32 in the examples, so the threshold is compared as one too.
         liked = table[features.RATING_KEY].to_numpy() >= np.float32(min_rating)
-        splits[split] = Ratings(codes[features.USER_KEY][rows], codes[features.MOVIE_KEY][rows], liked)
+        positive = np.ones_like(liked) if positives == features.RATED else liked
+        splits[split] = Ratings(
+            codes[features.USER_KEY][rows], codes[features.MOVIE_KEY][rows], liked, positive
+        )
         start += table.num_rows
     return Dataset(
         splits,

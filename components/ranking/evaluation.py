@@ -1,9 +1,9 @@
 """The evaluation itself: every model and floor over the same users, lists and likes.
 
 Protocol: a list holds movies of the train split that the user has not rated in train or eval, the movies that
-all models can recommend. The positives are the movies that the user liked in test, also those that were never
-rated in train: no list can hold them, and they count as missed. Users without positives have no ranking metrics;
-they are counted. The log-loss and the AUC are those of all ratings in test.
+all models can recommend. The positives are the movies that the user liked (or rated, by `label.positives`) in test,
+also those that were never rated in train: no list can hold them, and they count as missed. Users without positives
+have no ranking metrics; they are counted. The log-loss and the AUC are those of all ratings in test.
 
 With `sampled_candidates` the lists of a second set of metrics, named `sampled_...`, hold the positives and so many
 movies drawn from those that the user has not rated in any split, the same ones for every model.
@@ -130,7 +130,11 @@ def evaluate(
             for metric, values in {**likes, **ranked}.items():
                 per_user.setdefault(f"{name}.{metric}", []).append(values)
             columns |= _columns(name, likes, ranked, lists, batch, frame, settings)
-        for key, values in (("num_test", batch.num_test), ("num_positives", batch.positives)):
+        for key, values in (
+            ("num_test", batch.num_test),
+            ("num_liked", batch.num_liked),
+            ("num_positives", batch.positives),
+        ):
             per_user.setdefault(key, []).append(values)
         sums.add(columns)
     table = pa.table(
@@ -154,6 +158,7 @@ class _Batch:
     sampled: np.ndarray | None
     positive: np.ndarray
     positives: np.ndarray  # R, (B,)
+    num_liked: np.ndarray  # (B,)
     positives_of_group: np.ndarray  # (B, G)
     num_test: np.ndarray  # (B,)
 
@@ -175,8 +180,9 @@ class _Frame:
         self._row = np.full(len(data.user_ids), -1, np.int64)
         self._row[users] = np.arange(len(users))
         self._seen = self._grouped(train + evaluation, column)
-        liked = Ratings(test.users[test.liked], test.movies[test.liked], test.liked[test.liked])
-        self._liked = self._grouped(liked, column)
+        at = test.positive
+        wanted = Ratings(test.users[at], test.movies[at], test.liked[at])
+        self._wanted = self._grouped(wanted, column)
         self._tested = self._grouped(test, column)
         raters = np.bincount(train.movies, minlength=len(data.movie_ids))[data.catalogue]
         self.information = metrics.self_information(raters, len(np.unique(train.users)))
@@ -190,12 +196,13 @@ class _Frame:
         self._members_of_movie = np.zeros((len(data.movie_ids), len(self.groups)), bool)
         self._members_of_movie[:, len(POPULARITIES) :] = genres[1]
         self._members_of_movie[data.catalogue] = self.members
-        self._liked_movies, self._liked_rows = liked.movies, self._row[liked.users]
+        self._wanted_movies, self._wanted_rows = wanted.movies, self._row[wanted.users]
         ratings_of_user = np.bincount(train.users, minlength=len(data.user_ids))
         self.num_train = ratings_of_user[users]
         self.activity = _activity(ratings_of_user, data.user_ids)[users]
-        self.outside_catalogue = int((column[liked.movies] < 0).sum())
-        self._num_liked = np.bincount(self._liked_rows, minlength=len(users))
+        self.outside_catalogue = int((column[wanted.movies] < 0).sum())
+        self._num_wanted = np.bincount(self._wanted_rows, minlength=len(users))
+        self._num_liked = np.bincount(self._row[test.users[test.liked]], minlength=len(users))
         self._num_test = np.bincount(self._row[test.users], minlength=len(users))
         self._settings = settings
 
@@ -205,12 +212,12 @@ class _Frame:
         of_user = self.num_movies + max(self._settings.ks) * (len(self.groups) + 1)
         size = max(pairs // of_user, 1)
         random = np.random.default_rng(self._settings.seed)
-        order = np.argsort(self._liked_rows, kind="stable")
-        owners, members = self._liked_rows[order], self._members_of_movie[self._liked_movies[order]]
+        order = np.argsort(self._wanted_rows, kind="stable")
+        owners, members = self._wanted_rows[order], self._members_of_movie[self._wanted_movies[order]]
         for start in range(0, len(self.users), size):
             rows = slice(start, min(start + size, len(self.users)))
             number = rows.stop - start
-            positive, tested = self._mask(self._liked, rows), self._mask(self._tested, rows)
+            positive, tested = self._mask(self._wanted, rows), self._mask(self._tested, rows)
             candidate = ~self._mask(self._seen, rows)
             # A movie that is rated in two splits is not there to be found.
             positive &= candidate
@@ -223,6 +230,7 @@ class _Frame:
                 candidate,
                 self._sampled(random, candidate & ~tested, positive),
                 positive,
+                self._num_wanted[rows],
                 self._num_liked[rows],
                 of_group,
                 self._num_test[rows],
@@ -304,8 +312,9 @@ def _columns(
     counts = {
         "users": ranks,
         "rows": batch.num_test,
-        _LIKED: batch.positives,
-        _OTHERS: batch.num_test - batch.positives,
+        "positives": batch.positives,
+        _LIKED: batch.num_liked,
+        _OTHERS: batch.num_test - batch.num_liked,
     }
     columns: dict[object, np.ndarray] = {(_ALL, key): values for key, values in counts.items()}
     columns |= {(name, _ALL, metric): values for metric, values in {**likes, **ranked}.items()}
@@ -370,7 +379,7 @@ def _report(
         "users": with_positives,
         "users_without_positives": users - with_positives,
         "ratings": int(sums.count((_ALL, "rows"))),
-        "positives": int(sums.count((_ALL, _LIKED))),
+        "positives": int(sums.count((_ALL, "positives"))),
         "positives_outside_catalogue": frame.outside_catalogue,
         "catalogue": frame.num_movies,
         "settings": settings.model_dump(mode="json"),

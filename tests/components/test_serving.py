@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 from components.example_gen.formats import MOVIES_SCHEMA
-from components.models import VocabularySizes, build_model
+from components.features import year_bucket
+from components.models import VocabularySizes, build_model, movie_vectors
 from components.models.hyperparameters import MODEL_CONFIGS
 from tests.components.conftest import ROWS, Transformed
 
@@ -74,6 +75,7 @@ def in_process(exported, transformed: Transformed, pairs: list[tuple[str, str]])
         }
     )
     rows["genres_xf"] = tf.sparse.to_dense(rows["genres_xf"], -1)
+    rows["year_xf"] = tf.constant([year_bucket(1999) * (movie in {*GENRES, "m9"}) for _, movie in pairs])
     inputs = {tensor.name: rows[tensor.name] for tensor in exported.model.inputs}
     return exported.model(inputs, training=False).numpy().reshape(-1)
 
@@ -138,7 +140,7 @@ def test_genres_given_in_a_request_hold(exported):
         "probability"
     ].numpy()
     assert ours == pytest.approx(predict(exported, [("ann", "m2")])[0], rel=1e-5)
-    assert (ours != other) == (exported.name == "genre_mlp")
+    assert (ours != other) == (exported.name in ("genre_mlp", "two_tower"))
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000])
@@ -216,7 +218,17 @@ def test_similar_movies_are_by_cosine_and_without_the_movie(exported, transforme
     assert answer["movie_ids"].shape == (2, 3)
     assert b"m1" not in answer["movie_ids"][0]
     assert answer["known"].tolist() == [True, False]
-    vectors = np.asarray(exported.model.get_layer("movie_embedding").embeddings)
+    number = len(transformed.output.vocabulary_by_name("movie_id"))
+    genres = [
+        transformed.rows[[row[1] for row in ROWS].index(movie.decode())]["genres_xf"]
+        for movie in transformed.output.vocabulary_by_name("movie_id")
+    ]
+    features = {
+        "movie_id_xf": np.arange(number),
+        "genres_xf": np.array([[*of, *[-1] * (2 - len(of))] for of in genres]),
+        "year_xf": np.full(number, year_bucket(1999)),
+    }
+    vectors = np.array(movie_vectors(exported.model, features))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     catalogue = transformed.output.vocabulary_by_name("movie_id")
     for movie, score in zip(answer["movie_ids"][0], answer["scores"][0], strict=True):

@@ -16,7 +16,7 @@ DECIDED = {
     "first": False,
     "model": {"id": 8, "uri": "m/8"},
     "baseline": {"id": 3, "uri": "m/3"},
-    "settings": {"objective": "like"},
+    "objective": "like",
     "rules": [
         {"rule": "bar: auc", "kind": "bar", "metric": "auc", "action": "gate", "bar": 0.65, "at_least": True}
         | {"value": 0.7911, "low": 0.7786, "high": 0.8034, "passed": True, "sentence": "AUC is 0.7911"},

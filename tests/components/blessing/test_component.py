@@ -74,7 +74,13 @@ def bless(ranking: Path, tmp_path: Path, tfma: bool = True, min_auc: float = 0.6
         "blessing": [artifact(standard_artifacts.ModelBlessing, tmp_path / "blessing", 6)],
         "report": [artifact(BlessingReport, tmp_path / "report", 7)],
     }
-    settings = {"min_auc": min_auc, "max_log_loss": 0.693, "settings": BlessingSettings().model_dump_json()}
+    settings = {
+        "objective": "like",
+        "min_ranking": 0.0,
+        "min_auc": min_auc,
+        "max_log_loss": 0.693,
+        "settings": BlessingSettings().model_dump_json(),
+    }
     Executor().Do(inputs, outputs, settings)
     decision = json.loads((tmp_path / "report" / "decision.json").read_text())
     return inputs, outputs["blessing"][0], outputs["report"][0], decision

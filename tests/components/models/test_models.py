@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from components.errors import ConfigError
-from components.models import BUILDERS, VocabularySizes, build_model
+from components.features import NUM_YEAR_BUCKETS
+from components.models import BUILDERS, VocabularySizes, all_pairs, build_model
 from components.models.hyperparameters import MODEL_CONFIGS, DotProductConfig, ModelConfig
-from components.models.training import auc, fit
+from components.trainer.training import auc, fit
 
 SIZES = VocabularySizes(user_id=21, movie_id=31, genres=6)
 OOV_USER, OOV_MOVIE, OOV_GENRE = 20, 30, 5
@@ -33,6 +34,7 @@ def rows(count: int, width: int = 3, seed: int = 0) -> dict[str, np.ndarray]:
         "user_id_xf": rng.integers(0, SIZES.user_id, count),
         "movie_id_xf": rng.integers(0, SIZES.movie_id, count),
         "genres_xf": genres,
+        "year_xf": rng.integers(0, NUM_YEAR_BUCKETS, count),
     }
 
 
@@ -47,6 +49,50 @@ def trained(name: str, **settings: object) -> keras.Model:
     y = (x["user_id_xf"] + x["movie_id_xf"]) % 2
     config = small(name, **{"epochs": 2, "batch_size": 16, "refit": False, **settings})
     return fit(config, SIZES, x, y, x, y)[0]
+
+
+@every_model
+def test_all_pairs_are_the_model_row_by_row(name):
+    """The quick way and the model itself say the same of every pair, calibration included."""
+    model, x = trained(name), rows(12)
+    model.get_layer("calibration").calibrate(0.5, -0.3)
+    users = {"user_id_xf": x["user_id_xf"][:5]}
+    movies = {key: x[key] for key in ("movie_id_xf", "genres_xf", "year_xf")}
+    found = keras.ops.convert_to_numpy(all_pairs(model, users, movies))
+    pairs = {key: np.tile(values, (5,) + (1,) * (values.ndim - 1)) for key, values in movies.items()}
+    each = predict(model, {"user_id_xf": np.repeat(users["user_id_xf"], 12), **pairs})
+    model.get_layer("calibration").calibrate(1.0, 0.0)
+    np.testing.assert_allclose(found, each.reshape(5, 12), rtol=1e-5)
+
+
+WATCHED = [
+    *((name, "binary") for name in sorted(MODEL_CONFIGS)),
+    *((name, loss) for name in ("dot_product", "two_tower") for loss in ("softmax", "in_batch")),
+]
+
+
+@pytest.mark.parametrize(("name", "loss"), WATCHED)
+def test_learns_which_movies_are_watched(name, loss):
+    """Users watch the movies of their own group: those they have not seen of it are recommended first."""
+    users, movies = (part.reshape(-1) for part in np.meshgrid(np.arange(20), np.arange(30), indexing="ij"))
+    own = users % 2 == movies % 2
+    users, movies = users[own], movies[own]
+    held = np.random.default_rng(3).random(len(users)) < 0.3
+    catalogue = {"genres_xf": (np.arange(31) % 2)[:, None], "year_xf": np.arange(31) % 2}
+    config = MODEL_CONFIGS[name](
+        objective="interaction", loss=loss, embedding_dim=8, embedding_l2=0.01, learning_rate=0.02, batch_size=16,
+        epochs=30, patience=30, refit=False, negatives=2, embedding_init=0.1, schedule="constant",
+    )  # fmt: skip
+    seen, unseen = ({"user_id_xf": users[at], "movie_id_xf": movies[at]} for at in (~held, held))
+    ones = [np.ones(len(part["user_id_xf"]), int) for part in (seen, unseen)]
+    model, history = fit(config, SIZES, seen, ones[0], unseen, ones[1], catalogue)
+    assert history.best["val_ndcg@10"] > 0.9
+    assert history.monitor == "val_ndcg@10"
+    everyone = {"user_id_xf": np.arange(20)}
+    everything = {"movie_id_xf": np.arange(30), **{key: table[:30] for key, table in catalogue.items()}}
+    p = keras.ops.convert_to_numpy(all_pairs(model, everyone, everything))
+    # A probability: of all pairs about as many as were positives of train.
+    assert p.mean() == pytest.approx((~held).sum() / p.size, rel=0.1)
 
 
 def test_registry_and_configs_name_the_same_models():
@@ -72,9 +118,10 @@ def test_gives_one_probability_a_row(name, batch):
 
 @every_model
 def test_declares_only_documented_inputs(name):
-    """Inputs are transformed features; dot_product and mlp do not ask for genres."""
+    """Inputs are transformed features; only genre_mlp and two_tower ask for more than ids."""
     names = {tensor.name for tensor in build_model(small(name), SIZES).inputs}
-    assert names == {"user_id_xf", "movie_id_xf"} | ({"genres_xf"} if name == "genre_mlp" else set())
+    more = {"genre_mlp": {"genres_xf"}, "two_tower": {"genres_xf", "year_xf"}}
+    assert names == {"user_id_xf", "movie_id_xf"} | more.get(name, set())
 
 
 @every_model
@@ -82,7 +129,7 @@ def test_serving_can_read_the_embedding_matrices(name):
     """Layers have the agreed names, and a row for every index."""
     model = build_model(small(name), SIZES)
     expected = {"user_embedding": SIZES.user_id, "movie_embedding": SIZES.movie_id}
-    if name == "genre_mlp":
+    if name in ("genre_mlp", "two_tower"):
         expected["genre_embedding"] = SIZES.genres
     for layer, size in expected.items():
         assert model.get_layer(layer).embeddings.shape == (size, 4)
@@ -96,7 +143,12 @@ def test_learns_a_known_answer(name):
     """
     users, movies = (part.reshape(-1) for part in np.meshgrid(np.arange(20), np.arange(30), indexing="ij"))
     liked = (users % 2 == movies % 2).astype(np.int64)
-    x = {"user_id_xf": users, "movie_id_xf": movies, "genres_xf": (movies % 2)[:, None]}
+    x = {
+        "user_id_xf": users,
+        "movie_id_xf": movies,
+        "genres_xf": (movies % 2)[:, None],
+        "year_xf": movies % 2,
+    }
     held = np.random.default_rng(3).random(len(users)) < 0.25
     seen = {key: value[~held] for key, value in x.items()}
     unseen = {key: value[held] for key, value in x.items()}
@@ -132,7 +184,7 @@ def test_gradients_reach_every_weight(name):
         assert moved.any(), weight.path
         if weight.path.endswith("embedding/embeddings"):
             key = weight.path.split("_")[0]
-            column = {"user": "user_id_xf", "movie": "movie_id_xf", "genre": "genres_xf"}[key]
+            column = {"genre": "genres_xf", "year": "year_xf"}.get(key, f"{key}_id_xf")
             seen = np.unique(x[column][x[column] >= 0])
             np.testing.assert_array_equal(np.flatnonzero(moved.any(axis=1)), seen)
 
@@ -142,7 +194,9 @@ def test_gradient_survives_a_saturated_sigmoid(name):
     """A row that is wrong with certainty still teaches: the loss is taken from the logit."""
     model = build_model(small(name), SIZES)
     model.compile(keras.optimizers.SGD(1.0), "binary_crossentropy")
-    bias = next(w for w in reversed(model.trainable_variables) if w.path.endswith("/bias"))
+    bias = next(
+        w for w in reversed(model.trainable_variables) if w.path.endswith(("logit/bias", "global_bias/bias"))
+    )
     bias.assign([60.0])
     x = rows(8)
     model.train_on_batch(
@@ -167,6 +221,7 @@ def test_unknown_ids_get_a_probability(name):
         "user_id_xf": np.array([OOV_USER, OOV_USER, 0]),
         "movie_id_xf": np.array([OOV_MOVIE, 0, OOV_MOVIE]),
         "genres_xf": np.array([[OOV_GENRE], [0], [-1]]),
+        "year_xf": np.zeros(3, int),
     }
     output = predict(trained(name), x)
     assert np.all((output > 0) & (output < 1))
@@ -222,5 +277,5 @@ def test_unknown_model_is_a_readable_error():
     config = DotProductConfig.model_construct(**{**DotProductConfig().model_dump(), "name": "dot_prodct"})
     with pytest.raises(ConfigError, match="did you mean 'dot_product'") as caught:
         build_model(config, SIZES)
-    for part in ("dot_product, mlp, genre_mlp", "'dot_prodct'", "model.name"):
+    for part in (", ".join(BUILDERS), "'dot_prodct'", "model.name"):
         assert part in str(caught.value)

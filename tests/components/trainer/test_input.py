@@ -1,12 +1,16 @@
-"""Transformed examples as arrays."""
+"""Transformed examples and movies as arrays."""
 
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
+import pytest
 import tensorflow as tf
 
-from components.trainer.input import read_examples
-from tests.components.conftest import Transformed
+from components.example_gen.formats import MOVIES_SCHEMA
+from components.features import year_bucket
+from components.trainer.input import read_catalogue, read_examples
+from tests.components.conftest import ROWS, Transformed
 
 
 def write(path, rows) -> None:
@@ -20,20 +24,39 @@ def write(path, rows) -> None:
             writer.write(example.SerializeToString())
 
 
-def test_rows_of_all_files_in_order_with_padded_genres(transformed: Transformed, tmp_path):
+@pytest.mark.parametrize("memory_mb", [64, 0], ids=["in memory", "mapped"])
+def test_rows_of_all_files_in_order(transformed: Transformed, tmp_path, memory_mb):
     write(tmp_path / "a-0.gz", transformed.rows[:4])
     write(tmp_path / "a-1.gz", transformed.rows[4:])
-    arrays = read_examples([f"{tmp_path}/a-*"], transformed.output)
+    arrays = read_examples([f"{tmp_path}/a-*"], transformed.output, memory_mb)
     for key in ("user_id_xf", "movie_id_xf", "liked_xf"):
         assert arrays[key].tolist() == [row[key] for row in transformed.rows]
-    assert arrays["genres_xf"].shape == (len(transformed.rows), 2)
-    assert [[g for g in row if g >= 0] for row in arrays["genres_xf"].tolist()] == [
-        list(row["genres_xf"]) for row in transformed.rows
-    ]
+        assert isinstance(arrays[key], np.memmap) is (memory_mb == 0)
 
 
 def test_no_rows(transformed: Transformed, tmp_path):
     write(tmp_path / "none.gz", [])
     arrays = read_examples([f"{tmp_path}/*"], transformed.output)
-    assert arrays["user_id_xf"].shape == (0,)
-    assert arrays["genres_xf"].shape == (0, 1)
+    assert arrays["user_id_xf"].shape == arrays["liked_xf"].shape == (0,)
+
+
+def test_the_catalogue_has_the_genres_that_transform_gives_the_rows(transformed: Transformed):
+    genres = {movie: of for _, movie, _, of in ROWS}
+    movies = {
+        "movie_id": [*genres, "m9"],
+        "title": [""] * (len(genres) + 1),
+        "genres": [*genres.values(), ["War"]],
+        "year": [1995, None, 1890, 2500, 1999],
+    }
+    catalogue = read_catalogue(pa.Table.from_pydict(movies, MOVIES_SCHEMA), transformed.output)
+    number = transformed.output.num_buckets_for_transformed_feature("movie_id_xf")
+    assert catalogue["genres_xf"].shape == (number, 2)
+    for row in transformed.rows:
+        of = catalogue["genres_xf"][row["movie_id_xf"]]
+        assert sorted(of[of >= 0]) == sorted(row["genres_xf"])
+    place = [id_.decode() for id_ in transformed.output.vocabulary_by_name("movie_id")].index
+    years = catalogue["year_xf"]
+    assert [years[place(f"m{i}")] for i in (1, 2, 3, 4)] == [year_bucket(1995), 0, 1, 31]
+    # Out-of-vocabulary rows know nothing.
+    assert (catalogue["genres_xf"][-2:] == -1).all()
+    assert not years[-2:].any()

@@ -8,9 +8,10 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from components.models import VocabularySizes
-from components.models.hyperparameters import DotProductConfig, GenreMlpConfig
+from components.models.hyperparameters import MODEL_CONFIGS, DotProductConfig, GenreMlpConfig
 from components.models.layers import IdEmbedding
-from components.models.training import auc, fit
+from components.trainer import training
+from components.trainer.training import auc, fit
 
 SIZES = VocabularySizes(user_id=41, movie_id=51, genres=4)
 
@@ -70,15 +71,63 @@ def test_refit_is_training_on_everything_for_the_best_number_of_epochs():
     )
 
 
-def test_callbacks_see_every_epoch():
-    """TensorBoard and progress bars get loss, val_loss and val_auc."""
+def test_an_observer_sees_every_epoch_and_may_end_the_training():
+    """TensorBoard, progress and the Tuner get all metrics."""
     seen: list[dict[str, float]] = []
-    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(dict(logs)))
     config = DotProductConfig(epochs=3, patience=9)
-    _, history = fit(config, SIZES, *TRAIN, *EVAL, callbacks=[callback])
+    _, history = fit(config, SIZES, *TRAIN, *EVAL, on_epoch=lambda _, metrics: seen.append(dict(metrics)))
     assert len(seen) == 3
-    for name in ("loss", "val_loss", "val_auc"):
-        assert [logs[name] for logs in seen] == pytest.approx(history.metrics[name])
+    for name in ("loss", "train_loss", "val_loss", "val_auc"):
+        assert [metrics[name] for metrics in seen] == history.metrics[name]
+
+    def enough(epoch: int, metrics: object) -> None:
+        raise InterruptedError(epoch)
+
+    with pytest.raises(InterruptedError, match="1"):
+        fit(config, SIZES, *TRAIN, *EVAL, on_epoch=enough)
+
+
+def test_without_validation_rows_all_epochs_are_taken():
+    nobody = {key: values[:0] for key, values in EVAL[0].items()}
+    _, history = fit(DotProductConfig(epochs=3), SIZES, *TRAIN, nobody, EVAL[1][:0])
+    assert (history.best_epoch, history.refitted, set(history.metrics)) == (3, False, {"loss"})
+
+
+@pytest.mark.parametrize("name", ["dot_product", "genre_mlp"])
+def test_rows_that_do_not_fit_the_memory_are_taken_in_parts(name, monkeypatch):
+    """Each part is shuffled and taken once an epoch; the result is as good."""
+    parts = []
+
+    def counted(config, arrays, random):
+        parts.append(list(in_memory(config.model_copy(update={"memory_mb": 0.01}), arrays, random)))
+        yield from parts[-1]
+
+    in_memory = training._in_memory
+    monkeypatch.setattr(training, "_in_memory", counted)
+    config = MODEL_CONFIGS[name](epochs=4, refit=False, batch_size=64, learning_rate=0.02, embedding_l2=0.01)
+    _, history = fit(config, SIZES, *TRAIN, *EVAL)
+    assert len(parts) == 4
+    for slices in parts:
+        assert len(slices) > 1
+        rows = np.concatenate([np.arange(len(TRAIN[1]))[part] for part in slices])
+        assert sorted(rows) == list(range(len(TRAIN[1])))
+    assert history.metrics["val_loss"][-1] < history.metrics["val_loss"][0]
+
+
+def test_the_temperature_is_that_of_the_least_log_loss_on_eval():
+    """An overfitted model is too sure of itself; its temperature is above 1, and the order stays."""
+    config = DotProductConfig(**OVERFITS, refit=False, patience=99, temperature=False)
+    config = config.model_copy(update={"epochs": 12})
+    plain, _ = fit(config, SIZES, *TRAIN, *TRAIN)
+    # Trained on the same rows, but fitted on eval.
+    warm, history = fit(config.model_copy(update={"temperature": True}), SIZES, *TRAIN, *EVAL)
+    slope = float(warm.get_layer("calibration").slope)
+    p = probabilities(warm, EVAL[0]).astype(float)
+    assert log_loss(EVAL[1], p) <= history.best["val_loss"] + 1e-6
+    raw = (np.log(p) - np.log1p(-p)) / slope
+    for other in (0.9, 1.1):
+        assert log_loss(EVAL[1], 1 / (1 + np.exp(-raw * slope * other))) > log_loss(EVAL[1], p)
+    assert float(plain.get_layer("calibration").slope) == 1
 
 
 def test_labels_may_have_any_shape_and_type():

@@ -1,0 +1,82 @@
+"""Two towers: a user's vector, and a movie's from its id, genres and year, so that a new movie has one too.
+
+Model: logit = <f(p_u), g(q_i + mean of its genres' vectors + its year's vector)> + b_i + b; f and g are dense ReLU
+layers with a linear one of embedding_dim units at the end, or nothing where `hidden_units` is empty (the default).
+Loss: of the objective, see `components.trainer.training`, plus L2.
+Source: Yi et al., "Sampling-bias-corrected neural modeling for large corpus item recommendations" (2019) for the
+towers; Kula, "Metadata embeddings for user and item cold-start recommendations" (2015) for the sum of features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from components.features import GENRES_KEY, MOVIE_KEY, NUM_YEAR_BUCKETS, USER_KEY, YEAR_KEY, transformed_name
+from components.models import VocabularySizes
+from components.models.hyperparameters import TwoTowerConfig
+from components.models.layers import GlobalBias, IdEmbedding, MeanEmbedding, id_input, normal, probability
+
+USER, MOVIE, GENRES, YEAR = map(transformed_name, (USER_KEY, MOVIE_KEY, GENRES_KEY, YEAR_KEY))
+
+
+def build(config: TwoTowerConfig, sizes: VocabularySizes) -> keras.Model:
+    """Builds the model; see the module for its formula, `build_model` for inputs and output."""
+
+    def ids(size: int, name: str, dim: int = config.embedding_dim, **settings: Any) -> keras.layers.Layer:
+        settings = {
+            "l2": config.embedding_l2,
+            "embeddings_initializer": normal(config.embedding_init),
+        } | settings
+        return IdEmbedding(size, dim, name=name, **settings)
+
+    user, movie, year = id_input(USER), id_input(MOVIE), id_input(YEAR)
+    genres = keras.Input(shape=(None,), dtype="int64", name=GENRES)
+    genre_vector = MeanEmbedding(
+        sizes.genres,
+        config.embedding_dim,
+        l2=config.feature_l2,
+        embeddings_initializer=normal(config.embedding_init),
+        name="genre_embedding",
+    )(genres)
+    year_vector = ids(NUM_YEAR_BUCKETS, "year_embedding", l2=config.feature_l2)(year)
+    features = [ids(sizes.movie_id, "movie_embedding")(movie), genre_vector, year_vector]
+    movie_vector = _tower(config, keras.layers.Add(name="movie_features")(features), "movie")
+    user_vector = _tower(config, ids(sizes.user_id, "user_embedding")(user), "user")
+    dot = keras.layers.Dot(axes=1, name="dot")([user_vector, movie_vector])
+    bias = ids(sizes.movie_id, "movie_bias", 1, l2=config.bias_l2, embeddings_initializer="zeros")(movie)
+    logit = GlobalBias(name="global_bias")(keras.layers.Add(name="biased")([dot, bias]))
+    return keras.Model([user, movie, genres, year], probability(logit), name=config.name)
+
+
+def vectors(model: keras.Model, users: Mapping[str, Any], movies: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """Vectors of users (B, D) and movies (M, D), and what is added to their products, of a shape like (B, M)."""
+    user = _submodel(model, [USER], "user_vector")(users[USER])
+    bias = ops.take(ops.convert_to_tensor(model.get_layer("movie_bias").embeddings), movies[MOVIE], axis=0)
+    bias = ops.transpose(bias) + ops.convert_to_tensor(model.get_layer("global_bias").bias)
+    return user, movie_vectors(model, movies), bias
+
+
+def movie_vectors(model: keras.Model, movies: Mapping[str, Any]) -> Any:
+    """Vectors of movies, (M, D)."""
+    names = [MOVIE, GENRES, YEAR]
+    return _submodel(model, names, "movie_vector")([movies[name] for name in names])
+
+
+def _submodel(model: keras.Model, inputs: list[str], layer: str) -> keras.Model:
+    by_name = {tensor.name: tensor for tensor in model.inputs}
+    chosen = [by_name[name] for name in inputs]
+    return keras.Model(chosen if len(chosen) > 1 else chosen[0], model.get_layer(layer).output)
+
+
+def _tower(config: TwoTowerConfig, vector: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    for number, units in enumerate(config.hidden_units, start=1):
+        vector = keras.layers.Dense(units, activation="relu", name=f"{name}_hidden_{number}")(vector)
+        if config.dropout:
+            vector = keras.layers.Dropout(config.dropout, name=f"{name}_dropout_{number}")(vector)
+    if config.hidden_units:
+        return keras.layers.Dense(config.embedding_dim, name=f"{name}_vector")(vector)
+    return keras.layers.Identity(name=f"{name}_vector")(vector)
