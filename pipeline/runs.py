@@ -128,7 +128,7 @@ def read_runs(source: PipelineConfig | Path, last: int | None = None) -> list[Ru
             return []
         store, contexts = opened, opened.run_contexts()
     by = holder(source.parent if isinstance(source, Path) else source.pipeline_root)
-    since = by.started if by and by.command == "run" else float("inf")
+    since = by.started if by and by.command in ("run", "sweep") else float("inf")
     return [_run(store.raw, context, since) for context in contexts[-last if last else 0 :]]
 
 
