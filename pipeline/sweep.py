@@ -169,10 +169,9 @@ def outcome(value: str, run: Run, seconds: float) -> Outcome:
     for metric in (f"ndcg@{k}", f"recall@{k}", "auc", "log_loss"):
         if metric in ranking:
             figures[f"test_{metric}"] = ranking[metric]
-    states = {node.state for node in run.nodes.values() if not node.resolver}
     # An AUC of one class alone is NaN.
     figures = {name: figure for name, figure in figures.items() if math.isfinite(figure)}
-    return Outcome(value, "cached" if states == {"cached"} else "done", seconds, figures)
+    return Outcome(value, run.state, seconds, figures)
 
 
 def sentence(done: Outcome) -> str:

@@ -264,7 +264,8 @@ def test_sweep_writes_csv_and_plot(swept):
 
 
 def test_what_the_key_does_not_touch_runs_once(swept):
-    first, second = swept.runs()[:2]
+    first, second, refused, cached = swept.runs()
+    assert [run.state for run in (first, second, refused, cached)] == ["done", "done", "failed", "cached"]
     states = {name: (node.state, second.nodes[name].state) for name, node in first.nodes.items()}
     trained = {"MovieTrainer", "RankingEvaluator"}
     assert set(states) > trained
