@@ -15,6 +15,7 @@ setup(
         "apache-beam==2.65.0",  # newer releases download a Go runner at start
         "click>=8.1,<9",
         "keras==3.15.1",
+        "matplotlib>=3.8,<4",  # the plot of `marquee sweep`
         "ml-metadata==1.16.0",
         "numpy==1.26.4",
         "pyarrow==10.0.1",

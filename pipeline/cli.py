@@ -20,12 +20,18 @@ from components.errors import ConfigError, MarqueeError, ModelError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from tfx.orchestration.pipeline import Pipeline
 
     from pipeline.config import PipelineConfig
     from pipeline.locking import Holder
     from pipeline.release import Release
     from pipeline.runs import Run
     from pipeline.served import Answer
+    from pipeline.sweep import Outcome, Value
+
+
+class _InterruptedError(MarqueeError):
+    """Somebody pressed Ctrl-C."""
 
 
 class _Group(click.Group):
@@ -61,7 +67,9 @@ def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _k = click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many movies.")
+_path = click.Path(path_type=Path)
 _wait = click.option("--wait", is_flag=True, help="Wait for another process on this pipeline, not refuse.")
+_verbose = click.option("--verbose", "-v", is_flag=True, help="Show the logs of all components too.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
@@ -75,6 +83,7 @@ def main() -> None:
       marquee run                                      on MovieLens 100K, which comes along
       marquee run --set data.path=ml-latest-small      on a folder with ratings of your own
       marquee run --set model.name=genre_mlp --set model.embedding_dim=64
+      marquee sweep --over model.embedding_dim=8,16,32 train with each, side by side
       marquee status                                   runs, metrics, pushed versions
       marquee history                                  every version ever pushed, and why
       marquee rollback                                 serve the version before
@@ -87,7 +96,7 @@ def main() -> None:
 @main.command()
 @_configured
 @_wait
-@click.option("--verbose", "-v", is_flag=True, help="Show the logs of all components too.")
+@_verbose
 def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool) -> None:
     """Run the pipeline: from ratings to a pushed model.
 
@@ -100,34 +109,84 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
       marquee run --config ml-1m
       marquee run --set data.path=ratings.csv --set data.columns.user_id=userId
     """
-    from components.versions import storage
     from pipeline.config import load_config
-    from pipeline.console import captured
-    from pipeline.store import connection_config
 
     config = load_config(file, overrides)
-    # A wrong input, or a missing password, is told before TFX is imported and before anything is written.
+    # A wrong input is told before TFX is imported and before anything is written.
     config.data.source()
-    connection_config(config)
-    log = config.log_dir / f"{datetime.now():%Y%m%d-%H%M%S-%f}.log"
-    unwritable = storage(config.pipeline_root, "The pipeline's root cannot be written.")
-    with _locked(config, "run", wait) as dead, unwritable, captured(log, verbose) as console:
-        console.print(
-            f"[bold]{config.name}[/]: {config.model.name} on {config.data.path}, log in {_short(log)}"
-        )
-        _recover(console, config, dead)
+    with _session(config, "run", wait, verbose, f"{config.model.name} on {config.data.path}") as (
+        console,
+        log,
+    ):
         done = _run(console, config, log)
         blessed = _report(console, config, done, _flags(file, overrides))
     sys.exit(0 if blessed else 1)
 
 
+@contextmanager
+def _session(
+    config: PipelineConfig, command: str, wait: bool, verbose: bool, title: str, quiet: bool = False
+) -> Iterator[tuple[Console, Path]]:
+    """The lock, the console and the log of a command that runs the pipeline; what a dead process left is put right."""
+    from components.versions import storage
+    from pipeline.console import captured
+    from pipeline.store import connection_config
+
+    connection_config(config)  # tells of a missing password
+    log = config.log_dir / f"{datetime.now():%Y%m%d-%H%M%S-%f}.log"
+    unwritable = storage(config.pipeline_root, "The pipeline's root cannot be written.")
+    with _locked(config, command, wait) as dead, unwritable, captured(log, verbose) as console:
+        console.quiet = quiet
+        console.print(f"[bold]{config.name}[/]: {_escaped(title)}, log in {_short(log)}", soft_wrap=True)
+        _recover(console, config, dead)
+        yield console, log
+
+
 def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
-    from components.versions import storage_error
     from pipeline.console import component_line, figure
+    from pipeline.runs import read_runs
+
+    def create() -> Pipeline:
+        from pipeline.pipeline import create_pipeline
+
+        return create_pipeline(config)
+
+    def tell(name: str, seconds: float, error: BaseException | None) -> None:
+        if error:
+            line = component_line(name, "failed", seconds, type(error).__name__)
+        else:
+            node = read_runs(config, last=1)[0].nodes[name]
+            line = component_line(name, node.state, seconds, figure(node))
+        console.print(line)
 
     started = time.monotonic()
-    component, since = "Pipeline", started
-    status = console.status("Loading TFX...")
+    _execute(console, config, log, create, tell)
+    result = read_runs(config, last=1)[0]
+    seconds = f"{time.monotonic() - started:.0f} s"
+    if result.state == "cached":
+        console.print(f"Nothing has changed: every component came from the cache, in {seconds}.")
+    else:
+        console.print(f"Finished in {seconds}.")
+    return result
+
+
+def _execute(
+    console: Console,
+    config: PipelineConfig,
+    log: Path,
+    create: Callable[[], Pipeline],
+    tell: Callable[[str, float, BaseException | None], None],
+    prefix: str = "",
+) -> None:
+    """Runs the pipeline that `create` makes, and tells of each component that ends, how long it took and its error.
+
+    Raises:
+        MarqueeError: A component failed, or was interrupted.
+    """
+    from components.versions import storage_error
+
+    component, since = "Pipeline", time.monotonic()
+    status = console.status(_escaped(f"{prefix}Loading TFX..."))
     status.start()
 
     def observe(name: str, starts: bool) -> None:
@@ -135,22 +194,18 @@ def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
         status.stop()
         if starts:
             component, since = name, time.monotonic()
-            status.update(f"{name}...")
+            status.update(_escaped(f"{prefix}{name}..."))
             status.start()
             return
-        node = read_runs(config, last=1)[0].nodes[name]
-        console.print(component_line(name, node.state, time.monotonic() - since, figure(node)))
+        tell(name, time.monotonic() - since, None)
 
     try:
-        from pipeline.pipeline import create_pipeline
         from pipeline.runners import local
-        from pipeline.runs import read_runs
 
-        pipeline = create_pipeline(config)
-        local.run(pipeline, observe)
+        local.run(create(), observe)
     except (Exception, KeyboardInterrupt) as error:
         status.stop()
-        console.print(component_line(component, "failed", time.monotonic() - since, type(error).__name__))
+        tell(component, time.monotonic() - since, error)
         logging.getLogger("marquee").exception("%s failed.", component)
         with suppress(Exception):  # if it cannot be done now, the next run does it
             _recover(None, config, None)
@@ -159,23 +214,15 @@ def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
         unwritable = storage_error(error, config.pipeline_root, f"{component} failed: it could not write.")
         if unwritable:
             raise unwritable from None
-        raise MarqueeError(
-            f"{component} was interrupted."
-            if isinstance(error, KeyboardInterrupt)
-            else f"{component} failed.",
+        interrupted = isinstance(error, KeyboardInterrupt)
+        raise (_InterruptedError if interrupted else MarqueeError)(
+            f"{component} was interrupted." if interrupted else f"{component} failed.",
             where=str(log),
             found=_first_line(error),
             fix="the log has it all; a new run takes up what had completed",
         ) from None
     finally:
         status.stop()
-    result = read_runs(config, last=1)[0]
-    seconds = f"{time.monotonic() - started:.0f} s"
-    if result.state == "cached":
-        console.print(f"Nothing has changed: every component came from the cache, in {seconds}.")
-    else:
-        console.print(f"Finished in {seconds}.")
-    return result
 
 
 def _first_line(error: BaseException) -> str:
@@ -260,6 +307,107 @@ def _most_active_user(done: Run) -> str:
     vocabulary = Path(graph.uri) / "transform_fn" / "assets" / "user_id"
     with vocabulary.open(encoding="utf-8") as lines:
         return next(lines).rstrip("\n")
+
+
+@main.command()
+@click.option("--over", required=True, metavar="KEY=V1,V2,...", help="The key, and the values to train with.")
+@click.option("--csv", "csv_file", type=_path, metavar="FILE", help="Write the results here too.")
+@click.option("--plot", "plot_file", type=_path, metavar="FILE.png", help="Plot them (also .svg, .pdf).")
+@_json
+@_configured
+@_wait
+@_verbose
+def sweep(
+    over: str,
+    csv_file: Path | None,
+    plot_file: Path | None,
+    as_json: bool,
+    file: str | None,
+    overrides: tuple[str, ...],
+    wait: bool,
+    verbose: bool,
+) -> None:
+    """Train with each of several values of a key, and compare.
+
+    Shows what each value does to the loss on train, validation and test and to the ranking, which tells under- from
+    overfitting. It is a pipeline of its own, <name>-sweep, that ends before anything is blessed or pushed; what a
+    value does not touch comes from the cache. Exits with 1 when one of the values failed.
+
+    \b
+    Examples:
+      marquee sweep --over model.embedding_dim=2,4,8,16,32,64 --plot dims.png
+      marquee sweep --over model.name=dot_product,mlp,genre_mlp
+      marquee sweep --over model.hidden_units=[64],[128,64] --set model.name=mlp
+    """
+    from pipeline import sweep as sweeping
+
+    key, values = sweeping.plan(over, file, overrides)
+    for path, option in ((csv_file, "--csv"), (plot_file, "--plot")):
+        if path:
+            sweeping.check_output(path, option)
+    checked: list[Any] = []
+    for value in values:
+        if value.config.data not in checked:
+            value.config.data.source()
+            checked.append(value.config.data)
+    first = values[0].config
+    results = first.pipeline_root / "sweeps" / f"{key}.csv"
+    title = f"{key} over {', '.join(value.text for value in values)}"
+    with _session(first, "sweep", wait, verbose, title, quiet=as_json) as (console, log):
+        outcomes: list[Outcome] = []
+        for value in values:
+            try:
+                outcomes.append(_try(console, key, value, log))
+            except _InterruptedError:
+                break
+            # After each, so that what is known outlives whatever happens to the rest.
+            sweeping.write_csv(results, key, outcomes)
+        if as_json:
+            content = sweeping.as_json(key, first.name, outcomes, results)
+            console.file.write(json.dumps(content, indent=2) + "\n")
+        elif outcomes:
+            sweeping.print_report(console, key, outcomes)
+            console.print(f"CSV: {_short(results)}", soft_wrap=True)
+        if csv_file and outcomes:
+            sweeping.write_csv(csv_file, key, outcomes)
+        if plot_file and any(one.figures for one in outcomes):
+            sweeping.write_plot(plot_file, key, outcomes)
+    failed = [one for one in outcomes if one.state == "failed"]
+    for one in failed:
+        click.echo(f"Error: {key}={one.value}: {one.error}", err=True)
+    if len(outcomes) < len(values):
+        click.echo(f"Error: interrupted at {key}={values[len(outcomes)].text}.", err=True)
+    sys.exit(1 if failed or len(outcomes) < len(values) else 0)
+
+
+def _try(console: Console, key: str, value: Value, log: Path) -> Outcome:
+    """Runs the pipeline with one value, and prints what came of it."""
+    from pipeline.console import component_line
+    from pipeline.runs import read_runs
+    from pipeline.sweep import Outcome, outcome, sentence
+
+    def create() -> Pipeline:
+        from pipeline.pipeline import create_sweep_pipeline
+
+        return create_sweep_pipeline(value.config)
+
+    def tell(name: str, seconds: float, error: BaseException | None) -> None:
+        """A line a component would be too many."""
+
+    started = time.monotonic()
+    try:
+        _execute(console, value.config, log, create, tell, f"{key}={value.text}: ")
+    except _InterruptedError:
+        raise
+    except MarqueeError as error:
+        done = Outcome(value.text, "failed", time.monotonic() - started, error=str(error))
+        told = error.problem
+    else:
+        run = read_runs(value.config, last=1)[0]
+        done = outcome(value.text, run, time.monotonic() - started)
+        told = sentence(done)
+    console.print(component_line(value.text, done.state, done.seconds, told), soft_wrap=True)
+    return done
 
 
 @main.command()
@@ -820,6 +968,12 @@ def _flags(file: str | None, overrides: Sequence[str]) -> str:
     ]
     parts = [*(["--config", file] if file else []), *(part for item in kept for part in ("--set", item))]
     return "".join(f" {shlex.quote(part)}" for part in parts)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
 
 
 def _command() -> str:

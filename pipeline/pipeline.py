@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -33,17 +34,18 @@ from pipeline.store import connection_config
 BEAM_ARGS = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
 
 
-def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None = None) -> Pipeline:
-    """Wires the components.
+@dataclass(frozen=True)
+class _Trained:
+    """The components from the ratings to the model, of which those further down need these three."""
 
-    Args:
-        config: What to run.
-        beam_pipeline_args: Of Beam's pipeline options; the in-memory DirectRunner by default.
+    example_gen: RatingsExampleGen
+    schema_gen: ImportSchemaGen
+    trainer: MovieTrainer
+    components: list[BaseComponent]
 
-    Raises:
-        DataError: The input is missing, or its layout or header is not what it should be.
-        ConfigError: The schema cannot be read.
-    """
+
+def _trained(config: PipelineConfig) -> _Trained:
+    """What a run and a sweep have in common: ingest, checks, Transform and Trainer."""
     source = config.data.source()
     example_gen = RatingsExampleGen(source, config.data.ingest)
     schema_gen = ImportSchemaGen(str(Path(config.schema_path).resolve()))
@@ -102,32 +104,54 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
             ),
         },
     )
+    return _Trained(
+        example_gen,
+        schema_gen,
+        trainer,
+        [
+            example_gen,
+            statistics_gen,
+            schema_gen,
+            example_validator,
+            data_baseline,
+            data_gate,
+            transform,
+            trainer,
+        ],
+    )
+
+
+def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None = None) -> Pipeline:
+    """Wires the components.
+
+    Args:
+        config: What to run.
+        beam_pipeline_args: Of Beam's pipeline options; the in-memory DirectRunner by default.
+
+    Raises:
+        DataError: The input is missing, or its layout or header is not what it should be.
+        ConfigError: The schema cannot be read.
+    """
+    trained = _trained(config)
+    model = trained.trainer.outputs["model"]
+    examples = trained.example_gen.outputs["examples"]
     baseline = Resolver(
         strategy_class=LatestOtherBlessedModelStrategy,
         model=Channel(type=standard_artifacts.Model),
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
-        candidate=trainer.outputs["model"],
+        candidate=model,
     ).with_id("latest_blessed_model")
     evaluator = ThresholdEvaluator(
-        examples=example_gen.outputs["examples"],
-        model=trainer.outputs["model"],
+        examples=examples,
+        model=model,
         baseline_model=baseline.outputs["model"],
         example_splits=[TEST_SPLIT],
         eval_config=eval_config(config.evaluation, config.model.objective),
-        schema=schema_gen.outputs["schema"],
+        schema=trained.schema_gen.outputs["schema"],
     ).with_id("Evaluator")
-    ranking = RankingEvaluator(
-        examples=example_gen.outputs["examples"],
-        model=trainer.outputs["model"],
-        baseline_model=baseline.outputs["model"],
-        movies=example_gen.outputs["movies"],
-        settings=config.ranking,
-        min_rating=config.label.min_rating,
-        positives=config.label.positives,
-        code=code_fingerprint("features.py", "ranking/*.py"),
-    )
+    ranking = _ranking_evaluator(config, trained, baseline.outputs["model"])
     blessing = Blessing(
-        model=trainer.outputs["model"],
+        model=model,
         baseline_model=baseline.outputs["model"],
         evaluation=evaluator.outputs["evaluation"],
         tfma_blessing=evaluator.outputs["blessing"],
@@ -139,43 +163,60 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         min_ranking=config.evaluation.min_ranking,
         code=code_fingerprint("blessing/*.py", "ranking/bootstrap.py"),
     )
-    serving_validator = _serving_validator(
-        config.serving, trainer.outputs["model"], example_gen.outputs["examples"]
-    )
+    serving_validator = _serving_validator(config.serving, model, examples)
     # Nothing of the blessing goes in: a refused model may still be released by hand. But it comes first.
     serving_validator.add_upstream_node(blessing)
     pusher = AtomicPusher(
-        model=trainer.outputs["model"],
+        model=model,
         model_blessing=blessing.outputs["blessing"],
         infra_blessing=serving_validator.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_model_dir))
         ),
     ).with_id("Pusher")
+    return _pipeline(
+        config,
+        [*trained.components, baseline, evaluator, ranking, blessing, serving_validator, pusher],
+        beam_pipeline_args,
+    )
+
+
+def create_sweep_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None = None) -> Pipeline:
+    """Wires what one value of a sweep needs: nothing is compared with a baseline, blessed or pushed.
+
+    Args and Raises: As `create_pipeline`.
+    """
+    trained = _trained(config)
+    return _pipeline(config, [*trained.components, _ranking_evaluator(config, trained)], beam_pipeline_args)
+
+
+def _pipeline(
+    config: PipelineConfig, components: list[BaseComponent], beam_pipeline_args: list[str] | None
+) -> Pipeline:
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(config.artifact_root),
         metadata_connection_config=connection_config(config),
-        components=[
-            example_gen,
-            statistics_gen,
-            schema_gen,
-            example_validator,
-            data_baseline,
-            data_gate,
-            transform,
-            trainer,
-            baseline,
-            evaluator,
-            ranking,
-            blessing,
-            serving_validator,
-            pusher,
-        ],
+        components=components,
         enable_cache=True,
         beam_pipeline_args=beam_pipeline_args or BEAM_ARGS,
+    )
+
+
+def _ranking_evaluator(
+    config: PipelineConfig, trained: _Trained, baseline_model: BaseChannel | None = None
+) -> RankingEvaluator:
+    return RankingEvaluator(
+        examples=trained.example_gen.outputs["examples"],
+        model=trained.trainer.outputs["model"],
+        baseline_model=baseline_model,
+        movies=trained.example_gen.outputs["movies"],
+        settings=config.ranking,
+        min_rating=config.label.min_rating,
+        positives=config.label.positives,
+        code=code_fingerprint("features.py", "ranking/*.py"),
     )
 
 

@@ -24,8 +24,9 @@ _STATES = {
     mlmd.Execution.RUNNING: "running",
 }
 
-# The component that ends a run.
+# The component that ends a run. That of a sweep ends with the RankingEvaluator, and has no baseline to look for.
 _LAST = "Pusher"
+_LAST_OF_SWEEP, _NOT_OF_SWEEP = "RankingEvaluator", "latest_blessed_model"
 
 # A Resolver's outputs are internal ones.
 _OUTPUTS = (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
@@ -72,7 +73,8 @@ class Run:
         for state in ("failed", "canceled"):
             if state in states:
                 return state
-        if not states <= {"done", "cached"} or _LAST not in self.nodes:
+        ended = _LAST in self.nodes or (_LAST_OF_SWEEP in self.nodes and _NOT_OF_SWEEP not in self.nodes)
+        if not states <= {"done", "cached"} or not ended:
             return "running" if self.live else "interrupted"
         return "done" if "done" in states else "cached"
 
@@ -150,7 +152,7 @@ def read_runs(source: PipelineConfig | Path, last: int | None = None) -> list[Ru
             return []
         store, contexts = opened, opened.run_contexts()
     by = holder(source.parent if isinstance(source, Path) else source.pipeline_root)
-    since = by.started if by and by.command == "run" else float("inf")
+    since = by.started if by and by.command in ("run", "sweep") else float("inf")
     return [_run(store.raw, context, since) for context in contexts[-last if last else 0 :]]
 
 
