@@ -41,6 +41,15 @@ class ModelConfig(BaseModel):
     exclude_positives: bool = Field(
         True, description="Whether a user's own positives are never drawn as their negatives."
     )
+    rest_weight: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="What a rated movie that is no positive counts beside one that is (loss softmax).",
+    )
+    vector_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Fraction of a user's vector dropped in training (loss softmax)."
+    )
     embedding_dim: int = Field(32, ge=1, le=1024, description="Length of each embedding vector.")
     embedding_l2: float = Field(
         0.03, ge=0, description="L2 penalty on the embedding vectors that a training row looks up."

@@ -32,7 +32,15 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit
 
 from components.features import MOVIE_KEY, USER_KEY, transformed_name
-from components.models import VocabularySizes, all_pairs, build_model, is_dot_product, logits, pair_logits
+from components.models import (
+    VocabularySizes,
+    all_pairs,
+    build_model,
+    is_dot_product,
+    logits,
+    pair_logits,
+    pair_vectors,
+)
 from components.models.hyperparameters import ModelConfig
 from components.models.layers import IdEmbedding
 from components.ranking import metrics
@@ -194,12 +202,12 @@ class _Task:
 
     Attributes:
         parts: The parts of an epoch, drawn and shuffled anew.
-        loss: Of a batch, rows of the arrays of a part.
+        loss: Of a batch, rows of the arrays of a part, and of the number of the step.
         examples: How many rows an epoch has, negatives included.
     """
 
     parts: Callable[[np.random.Generator], Iterator[_Part]]
-    loss: Callable[[dict[str, tf.Tensor]], tf.Tensor]
+    loss: Callable[[dict[str, tf.Tensor], tf.Tensor], tf.Tensor]
     examples: int
     steps: int
 
@@ -261,7 +269,7 @@ def _compiled(
             at = order[step]
             batch = {key: tf.gather(values, at) for key, values in data.items()}
             with tf.GradientTape() as tape:
-                loss = task.loss(batch)
+                loss = task.loss(batch, optimizer.iterations)
             gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
             # XLA has no sparse gradients.
             optimizer.apply([tf.convert_to_tensor(gradient) for gradient in gradients], variables)
@@ -291,7 +299,7 @@ def _like(config: ModelConfig, model: keras.Model, rows: _Rows) -> _Task:
             number = len(arrays[USER])
             yield {**_narrow(arrays), LABEL: labels[at]}, _order(random, number, config.batch_size)
 
-    def loss(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor) -> tf.Tensor:
         x = {**batch, **rows.movie_inputs(batch[MOVIE])}
         return _cross_entropy(core, x, batch[LABEL])
 
@@ -315,7 +323,7 @@ def _against_negatives(config: ModelConfig, model: keras.Model, rows: _Rows) -> 
         arrays = {USER: users, MOVIE: np.concatenate([movies[:, None], drawn], axis=1)}
         yield arrays, _order(random, len(users), config.batch_size)
 
-    def loss(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor) -> tf.Tensor:
         number = config.negatives + 1
         asked = tf.reshape(batch[MOVIE], [-1])
         labels = tf.reshape(tf.one_hot(tf.zeros_like(batch[USER]), number), [-1])
@@ -334,7 +342,7 @@ def _in_batch(config: ModelConfig, model: keras.Model, rows: _Rows) -> _Task:
     def parts(random: np.random.Generator) -> Iterator[_Part]:
         yield {USER: users, MOVIE: movies}, _order(random, len(users), config.batch_size)
 
-    def loss(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor) -> tf.Tensor:
         scores = pair_logits(model, {USER: batch[USER]}, rows.movie_inputs(batch[MOVIE]))
         scores -= tf.gather(log_q, batch[MOVIE])
         # The same movie in another row is no negative.
@@ -348,32 +356,38 @@ def _in_batch(config: ModelConfig, model: keras.Model, rows: _Rows) -> _Task:
 
 
 def _softmax(config: ModelConfig, model: keras.Model, rows: _Rows) -> _Task:
-    users, movies = rows.positives
+    weights = np.where(rows.y > 0.5, 1.0, config.rest_weight).astype(np.float32)
+    at = np.flatnonzero(weights)
+    at = at[np.argsort(rows.x[USER][at], kind="stable")]
+    users, movies, weights = rows.x[USER][at], rows.x[MOVIE][at], weights[at]
     number = rows.sizes.movie_id
-    order = np.argsort(users, kind="stable")
-    active, offsets = np.unique(users[order], return_index=True)
-    offsets, movies = np.append(offsets, len(users)), movies[order]
-    step = max(min(config.memory_mb * 2**20 // (number or 1), len(active)), 1)
+    active, offsets = np.unique(users, return_index=True)
+    offsets = np.append(offsets, len(users))
+    step = max(min(config.memory_mb * 2**20 // (4 * number), len(active)), 1)
     catalogue = rows.movie_inputs(tf.range(number))
     # An index that no row has, such as the out-of-vocabulary one, is no candidate.
     unseen = tf.constant(np.where(np.bincount(movies, minlength=number) > 0, 0.0, -1e9), tf.float32)
-    a_user = len(users) / max(len(active), 1)
+    a_user = float(weights.sum()) / max(len(active), 1)
 
     def parts(random: np.random.Generator) -> Iterator[_Part]:
         shuffled = random.permutation(len(active))
         for start in range(0, len(active), step):
             chosen = shuffled[start : start + step]
-            targets = np.zeros((len(chosen), number), np.uint8)
+            targets = np.zeros((len(chosen), number), np.float32)
             lengths = offsets[chosen + 1] - offsets[chosen]
             first = np.repeat(offsets[chosen] - np.append(0, np.cumsum(lengths)[:-1]), lengths)
-            targets[np.repeat(np.arange(len(chosen)), lengths), movies[first + np.arange(len(first))]] = 1
+            at = first + np.arange(len(first))
+            targets[np.repeat(np.arange(len(chosen)), lengths), movies[at]] = weights[at]
             arrays = {USER: active[chosen].astype(np.int32), LABEL: targets}
             yield arrays, _order(random, len(chosen), config.batch_size)
 
-    def loss(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        scores = pair_logits(model, {USER: batch[USER]}, catalogue) + unseen
-        targets = tf.cast(batch[LABEL], tf.float32)
-        likelihood = tf.reduce_sum(targets * tf.nn.log_softmax(scores), axis=1)
+    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor) -> tf.Tensor:
+        user, movie, bias = pair_vectors(model, {USER: batch[USER]}, catalogue)
+        if config.vector_dropout:
+            seed = tf.stack([tf.constant(config.seed, tf.int64), tf.cast(step_number, tf.int64)])
+            user = tf.nn.experimental.stateless_dropout(user, config.vector_dropout, seed)
+        scores = tf.matmul(user, movie, transpose_b=True) + bias + unseen
+        likelihood = tf.reduce_sum(batch[LABEL] * tf.nn.log_softmax(scores), axis=1)
         # Of an average user's positives, so that users weigh as their positives in every batch alike.
         return _penalty(config, model, rows) - tf.reduce_mean(likelihood) / a_user
 
