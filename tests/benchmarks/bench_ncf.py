@@ -103,7 +103,7 @@ def write(folder: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["movieId", "title", "genres"])
         for row in csv.DictReader(mapped):
-            movie, item = row["movieId"], row["item"]
+            movie, item = row["movieId"], row["ncf_item"]
             writer.writerow([item, *titles.get(movie, (f"Movie {movie}", "(no genres listed)"))])
 
 
