@@ -147,10 +147,11 @@ class MlpConfig(ModelConfig):
     """Multi-layer perceptron over the concatenated user and movie embeddings."""
 
     INTERACTION: ClassVar[dict[str, Any]] = {
-        "embedding_l2": 0.01,
-        "hidden_units": (128, 64),
-        "epochs": 30,
-        "batch_size": 1024,
+        "negatives": 8,
+        "embedding_l2": 0.05,
+        "embedding_init": 0.1,
+        "learning_rate": 0.003,
+        "epochs": 25,
     }
 
     name: Literal["mlp"] = Field("mlp", description="Name of the model in the registry.")

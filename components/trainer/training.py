@@ -535,7 +535,7 @@ def _ranking_validation(train: _Rows, held: _Rows) -> Callable[[keras.Model], di
 
 
 def _adjust(config: ModelConfig, model: keras.Model) -> None:
-    """Post-hoc logit adjustment, by the learned biases: Menon et al., "Long-tail learning via logit adjustment", 2021."""
+    """Post-hoc logit adjustment: Menon et al., "Long-tail learning via logit adjustment" (2021); by the biases."""
     if config.loss == "softmax" and config.popularity_adjustment:
         bias = model.get_layer("movie_bias").embeddings
         bias.assign(bias * (1 - config.popularity_adjustment))
