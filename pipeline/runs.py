@@ -112,6 +112,7 @@ class Run:
                 found |= {name: artifact.properties[name] for name in names if name in artifact.properties}
         ranking = self._output("RankingEvaluator", "ranking")
         if ranking:
+            found |= {name: ranking.properties[name] for name in ("ece",) if name in ranking.properties}
             k = found["primary_k"] = ranking.properties.get("primary_k", 10)
             for name in (
                 f"{of}{metric}@{k}"

@@ -73,6 +73,7 @@ def figures(report: dict[str, Any]) -> dict[str, float]:
     for model, described in report["models"].items():
         prefix = "" if model == evaluation.CANDIDATE else f"{model}_"
         overall = {metric: of["value"] for metric, of in described["overall"].items()} | described["coverage"]
+        overall |= described.get("calibration", {})
         values |= {f"{prefix}{metric}": value for metric, value in overall.items() if value is not None}
     return values
 
@@ -117,9 +118,9 @@ class RankingEvaluator(base_component.BaseComponent):
     Outputs: `ranking` with two files, and the overall figures (see `figures`) as custom properties.
 
     metrics.json: what was evaluated; `models` -> `candidate`, `baseline` (where there is one), `popularity`,
-    `movie_mean`, `bias_logistic_regression`, each with `overall` (metric -> `value`, `low`, `high`), `coverage`
-    and `slices` (by activity of users, popularity and genre of movies); and `differences`: the candidate less
-    each other, paired.
+    `movie_mean`, `bias_logistic_regression`, each with `overall` (metric -> `value`, `low`, `high`), `coverage`,
+    `calibration` (`ece`, where the model says how likely a like is) and `slices` (by activity of users, popularity
+    and genre of movies); and `differences`: the candidate less each other, paired.
 
     per_user.parquet: a row for each user with ratings in test: `user_id`, `activity`, `num_train`, `num_test`,
     `num_positives`; for each model `<model>.<metric>@<k>` (NaN for users without positives) and, where it says

@@ -28,7 +28,7 @@ from components.ranking.settings import RankingSettings
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 POPULARITY, MOVIE_MEAN, BIAS_REGRESSION = "popularity", "movie_mean", "bias_logistic_regression"
-LOG_LOSS, AUC = "log_loss", "auc"
+LOG_LOSS, AUC, ECE = "log_loss", "auc", "ece"
 ACTIVITIES = ("heavy", "medium", "light", "new")
 POPULARITIES = ("head", "middle", "tail")
 SAMPLED = "sampled_"
@@ -145,7 +145,7 @@ def evaluate(
             **{key: pa.array(np.concatenate(parts)) for key, parts in per_user.items()},
         }
     )
-    return Evaluation(_report(sums, models, frame, recommended, settings), table)
+    return Evaluation(_report(sums, models, test.liked, frame, recommended, settings), table)
 
 
 @dataclass(frozen=True)
@@ -344,6 +344,7 @@ def _of_slices(settings: RankingSettings) -> list[str]:
 def _report(
     sums: bootstrap.Sums,
     models: Mapping[str, Scorer],
+    liked: np.ndarray,
     frame: _Frame,
     recommended: Mapping[str, Mapping[int, np.ndarray]],
     settings: RankingSettings,
@@ -373,6 +374,9 @@ def _report(
                 values[LOG_LOSS] = sums.ratio((name, group, LOG_LOSS), (group, "rows"))
             slices.append({"by": group[0], "name": group[1], "users": users, "metrics": estimates(values)})
         described[name] = {"overall": estimates(overall[name]), "coverage": coverage, "slices": slices}
+        if model.likes is not None:
+            error = metrics.expected_calibration_error(liked, model.likes)
+            described[name]["calibration"] = {ECE: error if math.isfinite(error) else None}
     users = len(frame.users)
     with_positives = int(sums.count((_ALL, "users")))
     return {

@@ -180,6 +180,23 @@ def log_losses(liked: np.ndarray, probability: np.ndarray) -> np.ndarray:
     return -np.where(liked, np.log(p), np.log1p(-p))
 
 
+def expected_calibration_error(liked: np.ndarray, probability: np.ndarray, bins: int = 15) -> float:
+    """Mean distance of the share of likes from the mean probability, over bins of equal width, weighted by rows.
+
+    Guo et al., "On calibration of modern neural networks" (2017), eq. 3; NaN without rows.
+
+    Args:
+        liked: bool (N,).
+        probability: float (N,).
+        bins: How many.
+    """
+    if not len(liked):
+        return float("nan")
+    place = np.minimum((np.asarray(probability, np.float64) * bins).astype(np.int64), bins - 1)
+    gaps = np.bincount(place, liked, bins) - np.bincount(place, probability, bins)
+    return float(np.abs(gaps).sum() / len(liked))
+
+
 def placements(liked: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Where each row stands among the rows of the other class; the mean over either class is the AUC.
 

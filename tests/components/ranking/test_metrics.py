@@ -238,3 +238,16 @@ def test_placements_and_log_losses_are_those_of_scikit_learn():
     probability = np.clip(scores, 0.01, 0.99)
     assert metrics.log_losses(liked, probability).mean() == pytest.approx(log_loss(liked, probability))
     assert np.isfinite(metrics.log_losses(liked, liked * 1.0)).all()
+
+
+def test_expected_calibration_error_by_hand_and_of_a_calibrated_model():
+    """Two bins: |0.5 - 0.1| of two rows, |1 - 0.9| of two more; next to nothing where likes come as foretold."""
+    liked, p = np.array([True, False, True, True]), np.array([0.1, 0.1, 0.9, 0.9])
+    assert metrics.expected_calibration_error(liked, p) == pytest.approx((2 * 0.4 + 2 * 0.1) / 4)
+    rng = np.random.default_rng(0)
+    p = rng.random(200_000)
+    liked = rng.random(len(p)) < p
+    assert metrics.expected_calibration_error(liked, p) < 0.01
+    assert metrics.expected_calibration_error(liked, p**2) > 0.1
+    assert metrics.expected_calibration_error(np.array([True]), np.array([1.0])) == 0
+    assert np.isnan(metrics.expected_calibration_error(np.zeros(0, bool), np.zeros(0)))
