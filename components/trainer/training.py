@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -45,6 +45,7 @@ from components.models.hyperparameters import ModelConfig
 from components.models.layers import IdEmbedding
 from components.ranking import metrics
 from components.trainer.negatives import Negatives
+from components.trainer.warm_start import layer_weights
 
 Arrays = Mapping[str, np.ndarray]
 # Called after each epoch with its number, from 1, and its metrics.
@@ -77,6 +78,7 @@ class History:
         seconds: Wall-clock time of it all.
         training_cpu_seconds: CPU time of the epochs and of compiling them, without validation.
         examples: Rows trained on: positives and negatives of all epochs.
+        weights: Arrays of each trained layer at the best epoch, before the model was trained afresh.
     """
 
     metrics: dict[str, list[float]]
@@ -86,6 +88,7 @@ class History:
     seconds: float
     training_cpu_seconds: float
     examples: int
+    weights: Mapping[str, list[np.ndarray]] = field(default_factory=dict)
 
     @property
     def best(self) -> dict[str, float]:
@@ -125,20 +128,20 @@ def fit(
         _calibrate(config, model, train, None)
         best = len(recorded["loss"])
         seconds = time.perf_counter() - started
-        return model, History(recorded, "loss", best, False, seconds, spent, seen)
+        return model, History(recorded, "loss", best, False, seconds, spent, seen, layer_weights(model))
     monitor, sign = ("val_loss", 1) if config.objective == "like" else (NDCG, -1)
     validate = _like_validation if config.objective == "like" else _ranking_validation
     model, recorded, spent, seen = _train(
         config, sizes, train, config.epochs, (validate(train, held), monitor, sign), on_epoch, start
     )
     best = int(np.argmin(sign * np.array(recorded[monitor]))) + 1
-    calibration = _calibrate(config, model, train, held)
+    calibration, weights = _calibrate(config, model, train, held), layer_weights(model)
     if config.refit:
         model, _, more, rows = _train(config, sizes, train + held, best, None, None, start)
         spent, seen = spent + more, seen + rows
         model.get_layer("calibration").calibrate(*calibration)
     seconds = time.perf_counter() - started
-    return model, History(recorded, monitor, best, config.refit, seconds, spent, seen)
+    return model, History(recorded, monitor, best, config.refit, seconds, spent, seen, weights)
 
 
 def log_loss(y: np.ndarray, p: np.ndarray) -> float:
