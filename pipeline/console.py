@@ -173,7 +173,24 @@ def _training(node: Node) -> str:
         figures = f"AUC {of['val_auc']:.4f}, log-loss {of['val_loss']:.4f}"
     else:
         figures = f"NDCG@10 {of['val_ndcg@10']:.4f}, recall@10 {of['val_recall@10']:.4f}"
-    return f"{of['model_name']}: validation {figures} at epoch {of['best_epoch']} of {of['epochs']}"
+    text = f"{of['model_name']}: validation {figures} at epoch {of['best_epoch']} of {of['epochs']}"
+    return f"{text}; {_start(of)}" if "warm_start" in of else text
+
+
+def _start(of: dict[str, Any]) -> str:
+    if of["warm_start"] != "yes":
+        base = f", not from model {of['base_model_id']}" if "base_model_id" in of else ""
+        return f"cold start{base}: {of['warm_start']}"
+    known = ", ".join(
+        f"{of[f'warm_{key}']:,} of {of[f'num_{key}']:,} {what}"
+        for key, what in ((USER_KEY, "users"), (MOVIE_KEY, "movies"))
+    )
+    return f"warm start from model {of['base_model_id']}: {known} carried over"
+
+
+def _base_model(node: Node) -> str:
+    artifact = node.output("model")
+    return f"model {artifact.id}" if artifact else "no model was blessed on earlier data"
 
 
 def _baseline(node: Node) -> str:
@@ -246,6 +263,7 @@ _FIGURES: dict[str, Callable[[Node], str]] = {
     "latest_blessed_data": _data_baseline,
     "DataGate": _gate,
     "Transform": _vocabularies,
+    "latest_blessed_base": _base_model,
     "MovieTrainer": _training,
     "latest_blessed_model": _baseline,
     "Evaluator": _verdict,

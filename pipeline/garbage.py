@@ -24,6 +24,9 @@ from pipeline.store import Store, properties
 # An input with such a key is what a model was compared with, not what it was made from; were it followed, every
 # model ever blessed would be kept.
 _COMPARED = ("baseline",)
+# The model that another one started from. It is kept, so that an unchanged run finds it and comes from the cache, but
+# not what it was made from: it has started from the one before it, and so on to the first.
+_STARTED_FROM = "base_model"
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ def _kept(config: PipelineConfig, store: Store, keep: int, releases: list[Releas
 
 def _with_ancestors(store: Store, ids: Iterable[int]) -> set[int]:
     kept: set[int] = set()
+    bases: set[int] = set()
     new = set(ids)
     while new:
         kept |= new
@@ -130,12 +134,14 @@ def _with_ancestors(store: Store, ids: Iterable[int]) -> set[int]:
             if event.type == mlmd.Event.OUTPUT
         }
         events = store.raw.get_events_by_execution_ids(sorted(made_by)) if made_by else []
+        inputs = [event for event in events if event.type == mlmd.Event.INPUT]
+        bases |= {event.artifact_id for event in inputs if _key(event) == _STARTED_FROM}
         new = {
             event.artifact_id
-            for event in events
-            if event.type == mlmd.Event.INPUT and not _key(event).startswith(_COMPARED)
+            for event in inputs
+            if not _key(event).startswith(_COMPARED) and _key(event) != _STARTED_FROM
         } - kept
-    return kept
+    return kept | bases
 
 
 def _key(event: mlmd.Event) -> str:

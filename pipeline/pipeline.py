@@ -14,7 +14,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import infra_validator_pb2, pusher_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
-from components.baseline import LatestOtherBlessedModelStrategy
+from components.baseline import LatestEarlierBlessedModelStrategy, LatestOtherBlessedModelStrategy
 from components.blessing.component import Blessing
 from components.data_gate.baseline import LatestBlessedDataStrategy
 from components.data_gate.component import DataGate
@@ -91,6 +91,12 @@ def _trained(config: PipelineConfig) -> _Trained:
         disable_analyzer_cache=True,
     )
     transform.add_upstream_node(data_gate)
+    base_model = Resolver(
+        strategy_class=LatestEarlierBlessedModelStrategy,
+        model=Channel(type=standard_artifacts.Model),
+        model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+        current=example_gen.outputs["movies"],
+    ).with_id("latest_blessed_base")
     trainer = MovieTrainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
@@ -103,6 +109,7 @@ def _trained(config: PipelineConfig) -> _Trained:
                 "features.py", "models/*.py", "trainer/*.py", "serving.py", "ranking/metrics.py"
             ),
         },
+        base_model=base_model.outputs["model"] if config.model.warm_start else None,
     )
     return _Trained(
         example_gen,
@@ -116,6 +123,7 @@ def _trained(config: PipelineConfig) -> _Trained:
             data_baseline,
             data_gate,
             transform,
+            *([base_model] if config.model.warm_start else []),
             trainer,
         ],
     )

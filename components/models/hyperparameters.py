@@ -92,6 +92,10 @@ class ModelConfig(BaseModel):
         True,
         description="Whether to train afresh on train and eval together for the best number of epochs.",
     )
+    warm_start: bool = Field(
+        False,
+        description="Whether to start from the weights of the model blessed last on earlier data, by token.",
+    )
     temperature: bool = Field(
         False, description="Whether to fit a temperature on eval, and keep it in the model (like only)."
     )

@@ -1,4 +1,4 @@
-"""The stock Trainer with one more input: the movies table that the export carries."""
+"""The stock Trainer with one more input, the movies table that the export carries, and with a model to start from."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class Executor(trainer_executor.GenericExecutor):
             # Neither trained on nor validated with, but rated all the same.
             "test_files": [artifact_utils.get_split_uri(input_dict["examples"], TEST_SPLIT) + "/*"],
         }
+        if input_dict.get("base_model"):
+            custom_config["base_model_id"] = input_dict["base_model"][0].id
         exec_properties = {
             **exec_properties,
             standard_component_specs.CUSTOM_CONFIG_KEY: json_utils.dumps(custom_config),
@@ -66,6 +68,7 @@ class MovieTrainer(base_component.BaseComponent):
         movies: The movies table of the ratings ExampleGen.
         custom_config: `model` (fields of one of `components.models.hyperparameters`), and `code`, a
             fingerprint that makes a changed program train again.
+        base_model: Where the model is configured to start from another one, that one; none is a cold start.
 
     Outputs: `model`, with the figures of training as custom properties, and `model_run`, with
     TensorBoard logs.
@@ -81,6 +84,7 @@ class MovieTrainer(base_component.BaseComponent):
         schema: types.BaseChannel,
         movies: types.BaseChannel,
         custom_config: dict[str, Any],
+        base_model: types.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             spec=MovieTrainerSpec(
@@ -88,6 +92,7 @@ class MovieTrainer(base_component.BaseComponent):
                 transform_graph=transform_graph,
                 schema=schema,
                 movies=movies,
+                base_model=base_model,
                 train_args=trainer_pb2.TrainArgs(),
                 eval_args=trainer_pb2.EvalArgs(),
                 run_fn=f"{run_fn.__module__}.{run_fn.__qualname__}",

@@ -6,10 +6,13 @@ TFX reloads this module before it calls `run_fn`, so it holds no classes.
 from __future__ import annotations
 
 import json
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -18,10 +21,11 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import features
 from components.models import VocabularySizes
-from components.models.hyperparameters import AnyModelConfig
+from components.models.hyperparameters import AnyModelConfig, ModelConfig
 from components.serving import export, read_movies
+from components.trainer import warm_start
 from components.trainer.input import read_catalogue, read_examples
-from components.trainer.training import fit
+from components.trainer.training import Start, fit
 
 RUN_SUMMARY = "training.json"
 
@@ -39,6 +43,8 @@ def run_fn(fn_args: FnArgs) -> None:
     movies = read_movies(fn_args.custom_config["movies_uri"])
     catalogue = read_catalogue(movies, transform)
     positives = fn_args.custom_config["positives"]
+    tokens = {key: transform.vocabulary_by_name(key) for key in features.VOCABULARY_KEYS}
+    start, started_from = _start(fn_args, config, tokens, catalogue)
     with tf.summary.create_file_writer(fn_args.model_run_dir).as_default():
         model, history = fit(
             config,
@@ -49,6 +55,7 @@ def run_fn(fn_args: FnArgs) -> None:
             labels(evaluation, positives),
             catalogue,
             on_epoch=_to_tensorboard,
+            start=start,
         )
     user, movie = (features.transformed_name(key) for key in (features.USER_KEY, features.MOVIE_KEY))
     export(
@@ -59,6 +66,7 @@ def run_fn(fn_args: FnArgs) -> None:
         np.concatenate([np.stack([rows[user], rows[movie]], axis=1) for rows in (train, evaluation, test)]),
         rows={**train, **{key: table[train[movie]] for key, table in catalogue.items()}},
     )
+    warm_start.save(Path(fn_args.serving_model_dir).parent, config, history.weights, tokens)
     summary = {
         "model_name": config.name,
         "objective": config.objective,
@@ -70,9 +78,47 @@ def run_fn(fn_args: FnArgs) -> None:
         "cpu_seconds": time.process_time() - started,
         "training_cpu_seconds": history.training_cpu_seconds,
         **{name: float(value) for name, value in history.best.items()},
+        **started_from,
     }
     Path(fn_args.model_run_dir).mkdir(parents=True, exist_ok=True)
     (Path(fn_args.model_run_dir) / RUN_SUMMARY).write_text(json.dumps(summary, indent=2))
+
+
+def _start(
+    fn_args: FnArgs,
+    config: ModelConfig,
+    tokens: Mapping[str, Sequence[bytes]],
+    catalogue: Mapping[str, np.ndarray],
+) -> tuple[Start | None, dict[str, Any]]:
+    """What sets the weights before training, None for a cold start, and what to record of it.
+
+    Recorded, where `config.warm_start`: `warm_start`, `yes` or why not; `base_model_id`; by vocabulary, such as
+    `user_id`, `warm_user_id` and `num_user_id`, how many ids were carried over, and of how many.
+    """
+    if not config.warm_start:
+        return None, {}
+    if not fn_args.base_model:
+        return None, {"warm_start": "no model was blessed on earlier data"}
+    base = {"base_model_id": fn_args.custom_config["base_model_id"]}
+    saved = warm_start.load(Path(fn_args.base_model).parent)
+    reason = warm_start.difference(config, saved) if saved else "it left no weights to start from"
+    if saved is None or reason:
+        logging.warning("Cold start, not from model %d: %s", base["base_model_id"], reason)
+        return None, {**base, "warm_start": reason}
+    numbers = warm_start.carried(tokens, saved)
+    logging.info("Warm start from model %d; carried over, of how many: %s", base["base_model_id"], numbers)
+
+    def start(model: keras.Model) -> None:
+        fresh = warm_start.carry_over(model, config, tokens, saved, catalogue)
+        if fresh:
+            logging.warning("Of another shape in model %d: %s", base["base_model_id"], ", ".join(fresh))
+
+    return start, {
+        **base,
+        "warm_start": "yes",
+        **{f"warm_{key}": known for key, (known, _) in numbers.items()},
+        **{f"num_{key}": number for key, (_, number) in numbers.items()},
+    }
 
 
 def vocabulary_sizes(transform: tft.TFTransformOutput) -> VocabularySizes:

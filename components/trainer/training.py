@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -45,6 +45,7 @@ from components.models.hyperparameters import ModelConfig
 from components.models.layers import IdEmbedding
 from components.ranking import metrics
 from components.trainer.negatives import Negatives
+from components.trainer.warm_start import layer_weights
 
 Arrays = Mapping[str, np.ndarray]
 # Called after each epoch with its number, from 1, and its metrics.
@@ -77,6 +78,7 @@ class History:
         seconds: Wall-clock time of it all.
         training_cpu_seconds: CPU time of the epochs and of compiling them, without validation.
         examples: Rows trained on: positives and negatives of all epochs.
+        weights: Arrays of each trained layer at the best epoch, before the model was trained afresh.
     """
 
     metrics: dict[str, list[float]]
@@ -86,6 +88,7 @@ class History:
     seconds: float
     training_cpu_seconds: float
     examples: int
+    weights: Mapping[str, list[np.ndarray]] = field(default_factory=dict)
 
     @property
     def best(self) -> dict[str, float]:
@@ -126,13 +129,14 @@ def fit(
         _calibrate(config, model, train, None)
         best = len(recorded["loss"])
         seconds = time.perf_counter() - started
-        return model, History(recorded, "loss", best, False, seconds, spent, seen)
+        return model, History(recorded, "loss", best, False, seconds, spent, seen, layer_weights(model))
     monitor, sign = ("val_loss", 1) if config.objective == "like" else (NDCG, -1)
     validate = _like_validation if config.objective == "like" else _ranking_validation
     model, recorded, spent, seen = _train(
         config, sizes, train, config.epochs, (validate(train, held), monitor, sign), on_epoch, start
     )
     best = int(np.argmin(sign * np.array(recorded[monitor]))) + 1
+    weights = layer_weights(model)
     _adjust(config, model)
     calibration = _calibrate(config, model, train, held)
     if config.refit:
@@ -141,7 +145,7 @@ def fit(
         _adjust(config, model)
         model.get_layer("calibration").calibrate(*calibration)
     seconds = time.perf_counter() - started
-    return model, History(recorded, monitor, best, config.refit, seconds, spent, seen)
+    return model, History(recorded, monitor, best, config.refit, seconds, spent, seen, weights)
 
 
 def log_loss(y: np.ndarray, p: np.ndarray) -> float:
@@ -235,7 +239,7 @@ def _train(
         start(model)
     random = np.random.default_rng(config.seed)
     task = _TASKS[config.objective, config.loss](config, model, rows)
-    run = _compiled(model, config, task)
+    run = _compiled(model, config, task, epochs)
     recorded: dict[str, list[float]] = {}
     best, best_epoch, weights, spent = math.inf, 0, None, 0.0
     for epoch in range(1, epochs + 1):
@@ -263,10 +267,10 @@ def _train(
 
 
 def _compiled(
-    model: keras.Model, config: ModelConfig, task: _Task
+    model: keras.Model, config: ModelConfig, task: _Task, epochs: int
 ) -> Callable[[dict[str, tf.Tensor], tf.Tensor], tf.Tensor]:
     """Takes a part of an epoch, data and order, and returns the mean loss."""
-    optimizer = _optimizer(config, task.steps)
+    optimizer = _optimizer(config, task.steps * epochs)
     variables, others, update = model.trainable_variables, model.trainable_variables, None
     if task.lazy_users:
         users = model.get_layer("user_embedding").embeddings
@@ -317,9 +321,8 @@ class _LazyAdam:
         self._table.assign(tf.tensor_scatter_nd_sub(self._table, at, change))
 
 
-def _optimizer(config: ModelConfig, steps: int) -> keras.optimizers.Optimizer:
+def _optimizer(config: ModelConfig, total: int) -> keras.optimizers.Optimizer:
     rate: float | keras.optimizers.schedules.LearningRateSchedule = config.learning_rate
-    total = steps * config.epochs
     if config.schedule == "linear":
         rate = keras.optimizers.schedules.PolynomialDecay(rate, total, end_learning_rate=rate / 50)
     elif config.schedule == "cosine":

@@ -1,13 +1,16 @@
-"""Which blessed model a candidate meets."""
+"""Which blessed model a candidate meets, and which one it starts from."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
 from tfx.types import standard_artifacts
 
-from components.baseline import LatestOtherBlessedModelStrategy
+from components.baseline import LatestEarlierBlessedModelStrategy, LatestOtherBlessedModelStrategy
+from components.example_gen.component import Movies
 
 
 def model(number: int) -> standard_artifacts.Model:
@@ -99,3 +102,103 @@ def test_a_model_that_is_not_fit_for_serving_is_passed_over(store, verdicts, exp
     }
     resolved = LatestOtherBlessedModelStrategy().resolve_artifacts(store, inputs)
     assert [artifact.id for artifact in resolved["model"]] == [expected]
+
+
+class Trained:
+    """Ingests and models in a store, as TFX records them."""
+
+    def __init__(self, store: MetadataStore) -> None:
+        self.store = store
+        self.models: list[standard_artifacts.Model] = []
+        self.blessings: list[standard_artifacts.ModelBlessing] = []
+
+    def ingest(self, method: str = "user_time") -> int:
+        """Id of a new movies table."""
+        (movies,) = self._execute([], ["Movies"], settings=json.dumps({"split": {"method": method}}))
+        return movies
+
+    def train(self, movies: int, base: int | None = None, **verdict: str | bool) -> int:
+        """Id of a model of these data, which is blessed unless said otherwise."""
+        inputs = [("movies", movies), *([("base_model", base)] if base else [])]
+        (made,) = self._execute(inputs, ["Model"])
+        self.models.append(model(made))
+        self.bless(made, **verdict)
+        return made
+
+    def bless(self, of: int, **verdict: str | bool) -> None:
+        self.blessings.append(blessing(1000 + len(self.blessings), of, **verdict))
+
+    def base_of(self, movies: int) -> int | None:
+        """Id of the model that a run on these data starts from."""
+        current = Movies()
+        current.id = movies
+        inputs = {"model": self.models, "model_blessing": self.blessings, "current": [current]}
+        resolved = LatestEarlierBlessedModelStrategy().resolve_artifacts(self.store, inputs)
+        return resolved["model"][0].id if resolved["model"] else None
+
+    def _execute(self, inputs: list[tuple[str, int]], outputs: list[str], **properties: str) -> list[int]:
+        pb = metadata_store_pb2
+        execution = pb.Execution(type_id=self.store.put_execution_type(pb.ExecutionType(name="component")))
+        for key, value in properties.items():
+            execution.custom_properties[key].string_value = value
+        (execution_id,) = self.store.put_executions([execution])
+        types = [self.store.put_artifact_type(pb.ArtifactType(name=name)) for name in outputs]
+        made = list(self.store.put_artifacts([pb.Artifact(type_id=type_id) for type_id in types]))
+        events = []
+        for kind, pairs in (
+            (pb.Event.INPUT, inputs),
+            (pb.Event.OUTPUT, [("out", artifact) for artifact in made]),
+        ):
+            for key, artifact in pairs:
+                event = pb.Event(execution_id=execution_id, artifact_id=artifact, type=kind)
+                event.path.steps.add().key = key
+                events.append(event)
+        self.store.put_events(events)
+        return made
+
+
+@pytest.fixture
+def log(store) -> Trained:
+    return Trained(store)
+
+
+def test_the_first_model_starts_cold(log):
+    assert log.base_of(log.ingest()) is None
+
+
+def test_runs_on_the_same_data_start_from_the_same_model(log):
+    """Also once they have blessed models of their own, or later data have been trained on."""
+    first = log.ingest()
+    old = log.train(first)
+    assert log.base_of(first) is None
+    second = log.ingest()
+    assert log.base_of(second) == old
+    new = log.train(second, base=old)
+    assert log.base_of(second) == old
+    log.train(second, base=old)
+    assert log.base_of(second) == old
+    assert log.base_of(first) is None
+    assert log.base_of(log.ingest()) == log.models[-1].id != new
+
+
+def test_what_was_not_blessed_is_no_start(log):
+    first = log.ingest()
+    old = log.train(first)
+    log.train(first, blessed=False)
+    log.train(first, by="Evaluator")
+    assert log.base_of(log.ingest()) == old
+
+
+def test_after_a_rollback_the_next_model_starts_from_the_one_that_is_served(log):
+    first, second = log.ingest(), log.ingest()
+    old = log.train(first)
+    log.train(second, base=old)
+    log.bless(old, by="rollback")
+    assert log.base_of(log.ingest()) == old
+
+
+def test_a_model_of_another_split_may_have_seen_the_test_rows(log):
+    old = log.train(log.ingest("time"))
+    log.train(log.ingest("user_hash"))
+    assert log.base_of(log.ingest("user_time")) is None
+    assert log.base_of(log.ingest("time")) == old
