@@ -118,7 +118,7 @@ def _movies(log: Log, name: str, share: float, seed: int) -> None:
         {GENRES: genres, YEAR: years},
     )
     columns = cold_start.design(log.genres, log.years, log.num_genres)[order]
-    counts = np.bincount(rows(splits.TRAIN)[0][MOVIE], minlength=known)[:known]
+    counts = sum(np.bincount(rows(of)[0][MOVIE], minlength=known + 1) for of in (splits.TRAIN, splits.EVAL))
     cold = cold_start.with_cold_movies(model, columns[:known], counts, columns[known:])
     test = (log.split == splits.TEST) if not share else np.isin(log.split, [splits.EVAL, splits.TEST])
     asked = np.flatnonzero(test & ~seen[log.movies])
@@ -149,7 +149,7 @@ def _users(log: Log, share: float, seed: int) -> None:
     users, movies = log.users.max() + 1, len(log.years)
     held = np.random.default_rng(seed).random(users) < share
     train, asked = ~held[log.users], held[log.users] & log.liked
-    found = cold_start.crowd(log.movies[train], log.liked[train], movies)
+    found = cold_start.crowd(log.movies[train], log.liked[train], movies, 1)
     positive = np.zeros((users, movies), bool)
     positive[log.users[asked], log.movies[asked]] = True
     positive = positive[positive.any(axis=1)]
