@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import features
+from components.cold_start import crowd
 from components.models import VocabularySizes
 from components.models.hyperparameters import AnyModelConfig
 from components.serving import export, read_movies
@@ -51,12 +52,22 @@ def run_fn(fn_args: FnArgs) -> None:
             on_epoch=_to_tensorboard,
         )
     user, movie = (features.transformed_name(key) for key in (features.USER_KEY, features.MOVIE_KEY))
+    # What the weights are trained on.
+    learned = [train, evaluation] if config.refit else [train]
+    num_movies = transform.vocabulary_size_by_name(features.MOVIE_KEY)
     export(
         fn_args.serving_model_dir,
         model,
         transform,
         movies,
         np.concatenate([np.stack([rows[user], rows[movie]], axis=1) for rows in (train, evaluation, test)]),
+        crowd(
+            np.concatenate([rows[movie] for rows in learned]),
+            np.concatenate([labels(rows, positives) for rows in learned]),
+            num_movies,
+            sizes.movie_id - num_movies,
+            transform.vocabulary_size_by_name(features.USER_KEY) if config.objective == "interaction" else None,
+        ),
         rows={**train, **{key: table[train[movie]] for key, table in catalogue.items()}},
     )
     summary = {
