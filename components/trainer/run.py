@@ -18,17 +18,19 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import features
 from components.cold_start import crowd
-from components.models import VocabularySizes
+from components.models import VocabularySizes, movie_vectors
 from components.models.hyperparameters import AnyModelConfig
 from components.serving import export, read_movies
 from components.trainer.input import read_catalogue, read_examples
+from components.trainer.projector import write_projector
 from components.trainer.training import fit
 
 RUN_SUMMARY = "training.json"
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains the configured model and writes the export, TensorBoard logs and `training.json`."""
+    """Trains the configured model and writes the export, TensorBoard logs with the embedding space, and
+    `training.json`."""
     started = time.process_time()
     config = TypeAdapter(AnyModelConfig).validate_python(fn_args.custom_config["model"])
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
@@ -66,10 +68,15 @@ def run_fn(fn_args: FnArgs) -> None:
             np.concatenate([labels(rows, positives) for rows in learned]),
             num_movies,
             sizes.movie_id - num_movies,
-            transform.vocabulary_size_by_name(features.USER_KEY) if config.objective == "interaction" else None,
+            transform.vocabulary_size_by_name(features.USER_KEY)
+            if config.objective == "interaction"
+            else None,
         ),
         rows={**train, **{key: table[train[movie]] for key, table in catalogue.items()}},
     )
+    ids = [id_.decode() for id_ in transform.vocabulary_by_name(features.MOVIE_KEY)]
+    of_known = {movie: np.arange(num_movies)} | {key: table[:num_movies] for key, table in catalogue.items()}
+    write_projector(Path(fn_args.model_run_dir), ids, np.asarray(movie_vectors(model, of_known)), movies)
     summary = {
         "model_name": config.name,
         "objective": config.objective,

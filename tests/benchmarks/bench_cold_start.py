@@ -67,12 +67,16 @@ def read(path: str) -> Log:
     settings = IngestSettings()
     path = movielens_100k() if path == "builtin:ml-100k" else path
     source = detection.detect(path, settings)
-    ratings, with_titles = (files.sole_file(files.match(source.base, of)) for of in (source.ratings, source.movies))
+    ratings, with_titles = (
+        files.sole_file(files.match(source.base, of)) for of in (source.ratings, source.movies)
+    )
     layout = formats.ratings_format(ratings, source.layout, settings)
-    table = pa.concat_tables([formats.read_ratings(part)[0] for part in formats.plan(ratings, layout, 1 << 30)])
+    table = pa.concat_tables(
+        [formats.read_ratings(part)[0] for part in formats.plan(ratings, layout, 1 << 30)]
+    )
     catalogue, _ = formats.read_movies(with_titles, source.layout, settings)
     by_id = {row["movie_id"]: row for row in catalogue.to_pylist()}
-    user_ids, users = np.unique(np.array(table["user_id"].to_pylist(), str), return_inverse=True)
+    _, users = np.unique(np.array(table["user_id"].to_pylist(), str), return_inverse=True)
     movie_ids, movies = np.unique(np.array(table["movie_id"].to_pylist(), str), return_inverse=True)
     rows = [by_id.get(id_, {"genres": [], "year": None}) for id_ in movie_ids]
     genre = {name: i for i, name in enumerate(sorted({name for row in rows for name in row["genres"]}))}
@@ -108,7 +112,9 @@ def _movies(log: Log, name: str, share: float, seed: int) -> None:
 
     def rows(split: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         at = (log.split == split) & ~held[log.movies]
-        return {USER: log.users[at], MOVIE: np.minimum(index[log.movies[at]], known)}, log.liked[at].astype(np.int8)
+        return {USER: log.users[at], MOVIE: np.minimum(index[log.movies[at]], known)}, log.liked[at].astype(
+            np.int8
+        )
 
     model, _ = fit(
         config,
@@ -134,7 +140,9 @@ def _movies(log: Log, name: str, share: float, seed: int) -> None:
         }
         return np.asarray(model({tensor.name: of[tensor.name] for tensor in model.inputs})).reshape(-1)
 
-    print(f"{name}: {(~seen).sum()} cold movies, {len(asked)} ratings of them, {log.liked[asked].mean():.3f} liked")
+    print(
+        f"{name}: {(~seen).sum()} cold movies, {len(asked)} ratings of them, {log.liked[asked].mean():.3f} liked"
+    )
     for what, of, unknown in (("out of vocabulary", model, True), ("features", cold, False)):
         p, all_ = predict(of, asked, unknown), predict(of, everything, unknown)
         print(
@@ -155,7 +163,11 @@ def _users(log: Log, share: float, seed: int) -> None:
     positive = positive[positive.any(axis=1)]
     likes = np.bincount(log.movies[train], log.liked[train], movies)
     print(f"{len(positive)} unknown users")
-    for what, scores in (("blend", found.blend), ("popularity", likes), ("smoothed mean", found.probability)):
+    for what, scores in (
+        ("blend", found.blend),
+        ("popularity", likes),
+        ("smoothed mean", found.probability[:movies]),
+    ):
         tiled = np.tile(scores.astype(np.float32), (len(positive), 1))
         lists = metrics.best(tiled, positive, np.ones_like(positive), 10)
         of = metrics.relevance(lists.hits, positive.sum(axis=1), [10])

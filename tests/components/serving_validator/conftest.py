@@ -35,6 +35,7 @@ def exported(transformed: Transformed, tmp_path_factory) -> Exported:
 
     from components.cold_start import crowd
     from components.example_gen.formats import MOVIES_SCHEMA
+    from components.features import year_bucket
     from components.models import VocabularySizes, build_model
     from components.models.hyperparameters import MODEL_CONFIGS
     from components.serving import export
@@ -65,6 +66,7 @@ def exported(transformed: Transformed, tmp_path_factory) -> Exported:
         for key in ("user_id_xf", "movie_id_xf")
     }
     rows["genres_xf"] = np.array([(row["genres_xf"] + [-1, -1])[:2] for row in transformed.rows], np.int64)
+    rows["year_xf"] = np.full(len(ROWS), year_bucket(1999))
     rated = np.stack([rows["user_id_xf"], rows["movie_id_xf"]], axis=1)
 
     num_movies = len(genres)

@@ -196,7 +196,9 @@ def test_unknown_users_get_what_the_crowd_says(exported, judge, tmp_path):
 
     report = judge(resaved(exported, tmp_path / "ann", recommend=recommending(as_ann), predict=boasting))
     assert "as the training rows say for an unknown user" in report.text
-    assert re.search(r"^predict: .* found known_movie is True for user '\w+', movie 'm9'; expected", report.text, re.M)
+    assert re.search(
+        r"^predict: .* found known_movie is True for user '\w+', movie 'm9'; expected", report.text, re.M
+    )
 
 
 def test_rated_movies_are_not_left_out(exported, judge, tmp_path):
