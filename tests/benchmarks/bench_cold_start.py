@@ -4,8 +4,9 @@ Movies: of a random share, all ratings are held out of training. Reported are th
 users of these movies in test: with the model's out-of-vocabulary row, and with rows made of their genres and year.
 With a share of 0 they are the movies that the split itself leaves without a rating in train.
 
-Users: of a random share, all ratings are held out. Reported are NDCG@10 and recall@10 of their likes, by the blend,
-by popularity and by the smoothed mean, which all users are recommended alike.
+Users: of a random share, all ratings are held out, and of half as many more for eval. Reported are NDCG@10 and
+recall@10 of their likes among all movies, which all are recommended alike, and AUC and log-loss of their ratings: by
+the model's out-of-vocabulary row for users, the smoothed mean, the blend, and popularity.
 
     python tests/benchmarks/bench_cold_start.py --path builtin:ml-100k --share 0.1
 """
@@ -59,7 +60,7 @@ def main() -> None:
     log = read(arguments.path)
     for name in arguments.models:
         _movies(log, name, arguments.share, arguments.seed)
-    _users(log, arguments.share or 0.1, arguments.seed)
+        _users(log, name, arguments.share or 0.1, arguments.seed)
 
 
 def read(path: str) -> Log:
@@ -153,28 +154,51 @@ def _movies(log: Log, name: str, share: float, seed: int) -> None:
         )
 
 
-def _users(log: Log, share: float, seed: int) -> None:
-    users, movies = log.users.max() + 1, len(log.years)
-    held = np.random.default_rng(seed).random(users) < share
-    train, asked = ~held[log.users], held[log.users] & log.liked
-    found = cold_start.crowd(log.movies[train], log.liked[train], movies, 1)
+def _users(log: Log, name: str, share: float, seed: int) -> None:
+    users, movies = int(log.users.max()) + 1, len(log.years)
+    draw = np.random.default_rng(seed).random(users)[log.users]
+    parts = [draw >= 1.5 * share, (draw >= share) & (draw < 1.5 * share)]  # train, eval
+    learned, asked = draw >= share, draw < share
+    number = users  # the index of all unknown users
+
+    def rows(at: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        of_users = np.where(parts[0][at], log.users[at], number)
+        return {USER: of_users, MOVIE: log.movies[at]}, log.liked[at].astype(np.int8)
+
+    sizes = VocabularySizes(users + 1, movies + 1, log.num_genres)
+    catalogue = {
+        GENRES: np.pad(log.genres, ((0, 1), (0, 0)), constant_values=-1),
+        YEAR: np.pad(log.years, (0, 1)),
+    }
+    model, _ = fit(MODEL_CONFIGS[name](seed=seed), sizes, *rows(parts[0]), *rows(parts[1]), catalogue)
+    of = {USER: np.full(movies, number), MOVIE: np.arange(movies), GENRES: log.genres, YEAR: log.years}
+    own = np.asarray(model({tensor.name: of[tensor.name] for tensor in model.inputs})).reshape(-1)
+
+    found = cold_start.crowd(log.movies[learned], log.liked[learned], movies, 1)
     positive = np.zeros((users, movies), bool)
-    positive[log.users[asked], log.movies[asked]] = True
+    positive[log.users[asked & log.liked], log.movies[asked & log.liked]] = True
     positive = positive[positive.any(axis=1)]
-    likes = np.bincount(log.movies[train], log.liked[train], movies)
-    print(f"{len(positive)} unknown users")
-    for what, scores in (
-        ("blend", found.blend),
-        ("popularity", likes),
-        ("smoothed mean", found.probability[:movies]),
+    likes = np.bincount(log.movies[learned], log.liked[learned], movies)
+    print(
+        f"{name}: {len(positive)} unknown users, {asked.sum()} ratings of them, {log.liked[asked].mean():.3f} liked"
+    )
+    for what, scores, is_probability in (
+        ("out of vocabulary", own, True),
+        ("smoothed mean", found.probability[:movies], True),
+        ("blend", found.blend, False),
+        ("popularity", likes, False),
     ):
         tiled = np.tile(scores.astype(np.float32), (len(positive), 1))
         lists = metrics.best(tiled, positive, np.ones_like(positive), 10)
-        of = metrics.relevance(lists.hits, positive.sum(axis=1), [10])
-        print(f"  {what:<18} NDCG@10 {of['ndcg@10'].mean():.4f}  recall@10 {of['recall@10'].mean():.4f}")
-    p = found.probability[log.movies[held[log.users]]]
-    y = log.liked[held[log.users]]
-    print(f"  smoothed mean of their ratings: AUC {auc(y, p):.4f}  log-loss {log_loss(y, p):.4f}")
+        ranked = metrics.relevance(lists.hits, positive.sum(axis=1), [10])
+        p = scores[log.movies[asked]]
+        line = (
+            f"  {what:<18} NDCG@10 {ranked['ndcg@10'].mean():.4f}  recall@10 {ranked['recall@10'].mean():.4f}"
+        )
+        line += f"   AUC {auc(log.liked[asked], p):.4f}"
+        print(
+            line + (f"  log-loss {log_loss(log.liked[asked], p):.4f}" if is_probability else ""), flush=True
+        )
 
 
 if __name__ == "__main__":
