@@ -8,7 +8,7 @@ ARGS ?=
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-faults check bench-ingest bench-models bench-gates lock clean
+.PHONY: help setup run test test-faults check bench-ingest bench-models bench-gates bench-train bench-ncf lock clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -35,6 +35,12 @@ bench-models: setup ## The three models beside simple baselines on MovieLens 100
 
 bench-gates: setup ## What the gates add to a run on MovieLens 100K
 	@$(BIN)/python tests/benchmarks/bench_gates.py $(ARGS)
+
+bench-train: setup ## Training throughput beside model.fit from the TFRecords (ARGS="--model mlp")
+	@$(BIN)/python tests/benchmarks/bench_train.py $(ARGS)
+
+bench-ncf: setup ## The models by the protocol of neural collaborative filtering (needs ../shared/data/ml-1m-ncf)
+	@$(BIN)/python tests/benchmarks/bench_ncf.py $(ARGS)
 
 setup: $(STAMP)
 

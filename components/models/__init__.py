@@ -78,8 +78,15 @@ def pair_logits(model: keras.Model, users: Mapping[str, Any], movies: Mapping[st
     """
     from keras import ops
 
-    user, movie, bias = import_module(BUILDERS[model.name]).vectors(model, users, movies)
+    user, movie, bias = pair_vectors(model, users, movies)
     return ops.matmul(user, ops.transpose(movie)) + bias
+
+
+def pair_vectors(
+    model: keras.Model, users: Mapping[str, Any], movies: Mapping[str, Any]
+) -> tuple[Any, Any, Any]:
+    """What `pair_logits` multiplies: vectors of users (B, D) and of movies (M, D), and what is added, like (B, M)."""
+    return import_module(BUILDERS[model.name]).vectors(model, users, movies)
 
 
 def all_pairs(model: keras.Model, users: Mapping[str, Any], movies: Mapping[str, Any]) -> Any:

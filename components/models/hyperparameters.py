@@ -41,6 +41,21 @@ class ModelConfig(BaseModel):
     exclude_positives: bool = Field(
         True, description="Whether a user's own positives are never drawn as their negatives."
     )
+    rest_weight: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="What a rated movie that is no positive counts beside one that is (loss softmax).",
+    )
+    vector_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Fraction of a user's vector dropped in training (loss softmax)."
+    )
+    popularity_adjustment: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the movies' biases taken away after training, so that popular ones count less (softmax).",
+    )
     embedding_dim: int = Field(32, ge=1, le=1024, description="Length of each embedding vector.")
     embedding_l2: float = Field(
         0.03, ge=0, description="L2 penalty on the embedding vectors that a training row looks up."
@@ -55,6 +70,12 @@ class ModelConfig(BaseModel):
         0.02, gt=0, le=1, description="Standard deviation of the initial embedding values."
     )
     learning_rate: float = Field(0.003, gt=0, le=1, description="Learning rate of Adam.")
+    user_learning_rate: float = Field(
+        3.0,
+        gt=0,
+        le=100,
+        description="Learning rate of users' vectors, in units of the others' (loss softmax).",
+    )
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="How the learning rate falls to nothing over `epochs`, if it does."
     )
@@ -106,14 +127,15 @@ class DotProductConfig(ModelConfig):
 
     INTERACTION: ClassVar[dict[str, Any]] = {
         "loss": "softmax",
+        "rest_weight": 0.2,
         "embedding_dim": 64,
-        "embedding_l2": 10.0,
+        "embedding_l2": 5.0,
         "embedding_init": 0.1,
         "learning_rate": 0.01,
         "schedule": "linear",
-        "batch_size": 128,
-        "epochs": 60,
-        "patience": 10,
+        "batch_size": 64,
+        "epochs": 40,
+        "patience": 40,
     }
 
     name: Literal["dot_product"] = Field("dot_product", description="Name of the model in the registry.")

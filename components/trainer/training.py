@@ -32,7 +32,15 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit
 
 from components.features import MOVIE_KEY, USER_KEY, transformed_name
-from components.models import VocabularySizes, all_pairs, build_model, is_dot_product, logits, pair_logits
+from components.models import (
+    VocabularySizes,
+    all_pairs,
+    build_model,
+    is_dot_product,
+    logits,
+    pair_logits,
+    pair_vectors,
+)
 from components.models.hyperparameters import ModelConfig
 from components.models.layers import IdEmbedding
 from components.ranking import metrics
@@ -114,6 +122,7 @@ def fit(
     train, held = (_Rows.of(config, sizes, *part, catalogue) for part in ((x, y), (x_eval, y_eval)))
     if not len(held):
         model, recorded, spent, seen = _train(config, sizes, train, config.epochs, None, on_epoch, start)
+        _adjust(config, model)
         _calibrate(config, model, train, None)
         best = len(recorded["loss"])
         seconds = time.perf_counter() - started
@@ -124,10 +133,12 @@ def fit(
         config, sizes, train, config.epochs, (validate(train, held), monitor, sign), on_epoch, start
     )
     best = int(np.argmin(sign * np.array(recorded[monitor]))) + 1
+    _adjust(config, model)
     calibration = _calibrate(config, model, train, held)
     if config.refit:
         model, _, more, rows = _train(config, sizes, train + held, best, None, None, start)
         spent, seen = spent + more, seen + rows
+        _adjust(config, model)
         model.get_layer("calibration").calibrate(*calibration)
     seconds = time.perf_counter() - started
     return model, History(recorded, monitor, best, config.refit, seconds, spent, seen)
@@ -194,14 +205,17 @@ class _Task:
 
     Attributes:
         parts: The parts of an epoch, drawn and shuffled anew.
-        loss: Of a batch, rows of the arrays of a part.
+        loss: Of a batch, rows of the arrays of a part, and of the number of the step.
         examples: How many rows an epoch has, negatives included.
+        steps: How many steps.
+        lazy_users: Whether a batch has each user once at most, and so steps for the users' vectors of the batch alone.
     """
 
     parts: Callable[[np.random.Generator], Iterator[_Part]]
-    loss: Callable[[dict[str, tf.Tensor]], tf.Tensor]
+    loss: Callable[[dict[str, tf.Tensor], tf.Tensor], tf.Tensor]
     examples: int
     steps: int
+    lazy_users: bool = False
 
 
 def _train(
@@ -221,7 +235,7 @@ def _train(
         start(model)
     random = np.random.default_rng(config.seed)
     task = _TASKS[config.objective, config.loss](config, model, rows)
-    run = _compiled(model, task, _optimizer(config, task.steps))
+    run = _compiled(model, config, task)
     recorded: dict[str, list[float]] = {}
     best, best_epoch, weights, spent = math.inf, 0, None, 0.0
     for epoch in range(1, epochs + 1):
@@ -249,10 +263,16 @@ def _train(
 
 
 def _compiled(
-    model: keras.Model, task: _Task, optimizer: keras.optimizers.Optimizer
+    model: keras.Model, config: ModelConfig, task: _Task
 ) -> Callable[[dict[str, tf.Tensor], tf.Tensor], tf.Tensor]:
-    variables = model.trainable_variables
-    optimizer.build(variables)
+    """Takes a part of an epoch, data and order, and returns the mean loss."""
+    optimizer = _optimizer(config, task.steps)
+    variables, others, update = model.trainable_variables, model.trainable_variables, None
+    if task.lazy_users:
+        users = model.get_layer("user_embedding").embeddings
+        others = [variable for variable in variables if variable is not users]
+        variables, update = [*others, users], _LazyAdam(users.value, config, task.steps)
+    optimizer.build(others)
 
     @tf.function(jit_compile=True)
     def run(data: dict[str, tf.Tensor], order: tf.Tensor) -> tf.Tensor:
@@ -261,14 +281,40 @@ def _compiled(
             at = order[step]
             batch = {key: tf.gather(values, at) for key, values in data.items()}
             with tf.GradientTape() as tape:
-                loss = task.loss(batch)
+                loss = task.loss(batch, optimizer.iterations)
             gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
             # XLA has no sparse gradients.
-            optimizer.apply([tf.convert_to_tensor(gradient) for gradient in gradients], variables)
+            gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+            if update:
+                rows = batch[USER]
+                update(rows, tf.gather(gradients[-1], rows), optimizer.iterations, optimizer.learning_rate)
+            optimizer.apply(gradients[: len(others)], others)
             total += loss
         return total / tf.cast(tf.shape(order)[0], tf.float32)
 
     return run
+
+
+class _LazyAdam:
+    """Adam that steps for some rows of a table and leaves the others as they are, moments and all; Keras has none.
+
+    A user is in one batch of an epoch: with the plain one the vector would go on by its momentum in all the others.
+    """
+
+    def __init__(self, table: tf.Variable, config: ModelConfig, steps: int) -> None:
+        self._table, self._steps, self._factor = table, steps, config.user_learning_rate
+        self._m, self._v = (tf.Variable(tf.zeros_like(table)) for _ in range(2))
+
+    def __call__(self, rows: tf.Tensor, gradient: tf.Tensor, step: tf.Tensor, rate: tf.Tensor) -> None:
+        times = tf.cast(step // self._steps + 1, tf.float32)  # that a row has been stepped for
+        m = 0.9 * tf.gather(self._m, rows) + 0.1 * gradient
+        v = 0.999 * tf.gather(self._v, rows) + 0.001 * tf.square(gradient)
+        change = m / (1 - 0.9**times) / (tf.sqrt(v / (1 - 0.999**times)) + 1e-7)
+        at = rows[:, None]
+        self._m.assign(tf.tensor_scatter_nd_update(self._m, at, m))
+        self._v.assign(tf.tensor_scatter_nd_update(self._v, at, v))
+        change *= tf.cast(rate, tf.float32) * self._factor
+        self._table.assign(tf.tensor_scatter_nd_sub(self._table, at, change))
 
 
 def _optimizer(config: ModelConfig, steps: int) -> keras.optimizers.Optimizer:
@@ -291,7 +337,7 @@ def _like(config: ModelConfig, model: keras.Model, rows: _Rows) -> _Task:
             number = len(arrays[USER])
             yield {**_narrow(arrays), LABEL: labels[at]}, _order(random, number, config.batch_size)
 
-    def loss(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor) -> tf.Tensor:
         x = {**batch, **rows.movie_inputs(batch[MOVIE])}
         return _cross_entropy(core, x, batch[LABEL])
 
@@ -315,7 +361,7 @@ def _against_negatives(config: ModelConfig, model: keras.Model, rows: _Rows) -> 
         arrays = {USER: users, MOVIE: np.concatenate([movies[:, None], drawn], axis=1)}
         yield arrays, _order(random, len(users), config.batch_size)
 
-    def loss(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor) -> tf.Tensor:
         number = config.negatives + 1
         asked = tf.reshape(batch[MOVIE], [-1])
         labels = tf.reshape(tf.one_hot(tf.zeros_like(batch[USER]), number), [-1])
@@ -334,7 +380,7 @@ def _in_batch(config: ModelConfig, model: keras.Model, rows: _Rows) -> _Task:
     def parts(random: np.random.Generator) -> Iterator[_Part]:
         yield {USER: users, MOVIE: movies}, _order(random, len(users), config.batch_size)
 
-    def loss(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor) -> tf.Tensor:
         scores = pair_logits(model, {USER: batch[USER]}, rows.movie_inputs(batch[MOVIE]))
         scores -= tf.gather(log_q, batch[MOVIE])
         # The same movie in another row is no negative.
@@ -348,36 +394,42 @@ def _in_batch(config: ModelConfig, model: keras.Model, rows: _Rows) -> _Task:
 
 
 def _softmax(config: ModelConfig, model: keras.Model, rows: _Rows) -> _Task:
-    users, movies = rows.positives
+    weights = np.where(rows.y > 0.5, 1.0, config.rest_weight).astype(np.float32)
+    at = np.flatnonzero(weights)
+    at = at[np.argsort(rows.x[USER][at], kind="stable")]
+    users, movies, weights = rows.x[USER][at], rows.x[MOVIE][at], weights[at]
     number = rows.sizes.movie_id
-    order = np.argsort(users, kind="stable")
-    active, offsets = np.unique(users[order], return_index=True)
-    offsets, movies = np.append(offsets, len(users)), movies[order]
-    step = max(min(config.memory_mb * 2**20 // (number or 1), len(active)), 1)
+    active, offsets = np.unique(users, return_index=True)
+    offsets = np.append(offsets, len(users))
+    step = max(min(config.memory_mb * 2**20 // (4 * number), len(active)), 1)
     catalogue = rows.movie_inputs(tf.range(number))
     # An index that no row has, such as the out-of-vocabulary one, is no candidate.
     unseen = tf.constant(np.where(np.bincount(movies, minlength=number) > 0, 0.0, -1e9), tf.float32)
-    a_user = len(users) / max(len(active), 1)
+    a_user = float(weights.sum()) / max(len(active), 1)
 
     def parts(random: np.random.Generator) -> Iterator[_Part]:
         shuffled = random.permutation(len(active))
         for start in range(0, len(active), step):
             chosen = shuffled[start : start + step]
-            targets = np.zeros((len(chosen), number), np.uint8)
+            targets = np.zeros((len(chosen), number), np.float32)
             lengths = offsets[chosen + 1] - offsets[chosen]
             first = np.repeat(offsets[chosen] - np.append(0, np.cumsum(lengths)[:-1]), lengths)
-            targets[np.repeat(np.arange(len(chosen)), lengths), movies[first + np.arange(len(first))]] = 1
+            at = first + np.arange(len(first))
+            targets[np.repeat(np.arange(len(chosen)), lengths), movies[at]] = weights[at]
             arrays = {USER: active[chosen].astype(np.int32), LABEL: targets}
             yield arrays, _order(random, len(chosen), config.batch_size)
 
-    def loss(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        scores = pair_logits(model, {USER: batch[USER]}, catalogue) + unseen
-        targets = tf.cast(batch[LABEL], tf.float32)
-        likelihood = tf.reduce_sum(targets * tf.nn.log_softmax(scores), axis=1)
+    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor) -> tf.Tensor:
+        user, movie, bias = pair_vectors(model, {USER: batch[USER]}, catalogue)
+        if config.vector_dropout:
+            seed = tf.stack([tf.constant(config.seed, tf.int64), tf.cast(step_number, tf.int64)])
+            user = tf.nn.experimental.stateless_dropout(user, config.vector_dropout, seed)
+        scores = tf.matmul(user, movie, transpose_b=True) + bias + unseen
+        likelihood = tf.reduce_sum(batch[LABEL] * tf.nn.log_softmax(scores), axis=1)
         # Of an average user's positives, so that users weigh as their positives in every batch alike.
-        return _penalty(config, model, rows) - tf.reduce_mean(likelihood) / a_user
+        return _penalty(config, model, rows, batch[USER]) - tf.reduce_mean(likelihood) / a_user
 
-    return _Task(parts, loss, len(users), _steps(len(active), config.batch_size))
+    return _Task(parts, loss, len(users), _steps(len(active), config.batch_size), lazy_users=True)
 
 
 _TASKS: dict[tuple[str, str], Callable[[ModelConfig, keras.Model, _Rows], _Task]] = {
@@ -396,15 +448,23 @@ def _cross_entropy(core: keras.Model, x: dict[str, tf.Tensor], labels: tf.Tensor
     return tf.reduce_mean(losses) + tf.add_n([*core.losses, tf.zeros([])])
 
 
-def _penalty(config: ModelConfig, model: keras.Model, rows: _Rows) -> tf.Tensor:
-    """Half the sum of l2 * c * |vector|^2 over whole tables, by positive; c is (count / mean count) ** l2_exponent."""
+def _penalty(
+    config: ModelConfig, model: keras.Model, rows: _Rows, users: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Half the sum of l2 * c * |vector|^2 over whole tables, by positive; c is (count / mean count) ** l2_exponent.
+
+    Of the users' vectors those of `users` alone, in place of all as often as they come.
+    """
     total = tf.zeros([])
     for layer in model.layers:
         if getattr(layer, "l2", 0):
-            squares = tf.reduce_sum(tf.square(tf.convert_to_tensor(layer.embeddings)), axis=1)
+            table, weights = tf.convert_to_tensor(layer.embeddings), tf.ones([])
             if isinstance(layer, IdEmbedding):
-                squares *= tf.constant(layer.frequencies**config.l2_exponent, tf.float32)
-            total += layer.l2 / 2 * tf.reduce_sum(squares)
+                weights = tf.constant(layer.frequencies**config.l2_exponent, tf.float32)
+            if users is not None and layer.name == "user_embedding":
+                share = tf.cast(tf.shape(table)[0] / tf.shape(users)[0], tf.float32)
+                table, weights = tf.gather(table, users), tf.gather(weights, users) * share
+            total += layer.l2 / 2 * tf.reduce_sum(weights * tf.reduce_sum(tf.square(table), axis=1))
     return total / max(float((rows.y > 0.5).sum()), 1.0)
 
 
@@ -472,6 +532,13 @@ def _ranking_validation(train: _Rows, held: _Rows) -> Callable[[keras.Model], di
         return {NDCG: float(found[f"ndcg@{K}"].mean()), RECALL: float(found[f"recall@{K}"].mean())}
 
     return validate
+
+
+def _adjust(config: ModelConfig, model: keras.Model) -> None:
+    """Post-hoc logit adjustment, by the learned biases: Menon et al., "Long-tail learning via logit adjustment", 2021."""
+    if config.loss == "softmax" and config.popularity_adjustment:
+        bias = model.get_layer("movie_bias").embeddings
+        bias.assign(bias * (1 - config.popularity_adjustment))
 
 
 def _calibrate(
