@@ -2,9 +2,10 @@
 
 Signatures (B: batch, K: results a row):
 
-- `serving_default(examples)`: serialized tf.Examples, string (B,) -> `probability` float32 (B,)
+- `serving_default(examples)`: serialized tf.Examples, string (B,) -> `probability` float32 (B,), `known_user` and
+  `known_movie` bool (B,)
 - `transform_features(examples)`: the same, with the rating -> transformed features, label included
-- `predict(user_ids, movie_ids)`: string (B,) each -> `probability` float32 (B,)
+- `predict(user_ids, movie_ids)`: string (B,) each -> the same
 - `recommend(user_ids, k, exclude_rated)`: string (B,), int32, bool -> `movie_ids` string (B, K), `scores` float32
   (B, K), best first, and `known` bool (B,)
 - `score_catalogue(user_ids)`: string (B,) -> `scores` float32 (B, M) of the whole catalogue, `movie_ids` string (M,) in
@@ -12,17 +13,23 @@ Signatures (B: batch, K: results a row):
 - `similar_movies(movie_ids, k)`: string (B,), int32 -> the same, the scores being cosines of embeddings
 
 The catalogue is the movies of the train split; K is the smaller of k and its size (for `similar_movies` less one).
-Where fewer than K movies are left, a row ends in movie id "" and score 0. An id that the model does not know is scored
-as an out-of-vocabulary one and has `known` false. Every probability comes through the one transform graph, so that
-serving cannot differ from training.
+Where fewer than K movies are left, a row ends in movie id "" and score 0. Every probability comes through the one
+transform graph, so that serving cannot differ from training.
+
+An id that training has not seen is no error, and has `known` false (`components.cold_start` has the formulas):
+
+- An unknown user is recommended what everybody likes, by a blend of popularity and quality; their probability of a
+  movie is its smoothed mean.
+- An unknown movie of the movies table has a row and a vector made of its genres and year. It is not in the catalogue.
+- Any other movie is scored as an out-of-vocabulary one, with the genres of the request, where the model takes them.
 
 `assets.extra` holds, besides:
 
 - `movies.parquet`: titles and genres for people
 - `tf_serving_warmup_requests`: a request a signature, which TensorFlow Serving sends itself before it serves a version
 - `reference_predictions.npz`: what the model says in this process of some hundred rated pairs, and of unknown ids, for
-  whoever wants to know whether the export still says the same. It is the Keras model on rows that Transform made, with
-  nothing of the signatures in between.
+  whoever wants to know whether the export still says the same. It is the Keras model on rows that Transform made, and
+  the crowd's figures for unknown users, with nothing of the signatures in between.
 """
 
 from __future__ import annotations
@@ -38,7 +45,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from components import features
+from components import cold_start, features
+from components.cold_start import Crowd
 from components.models import all_pairs, is_dot_product, movie_vectors
 
 USER, MOVIE, GENRES, YEAR = (
@@ -68,6 +76,7 @@ def export(
     transform: tft.TFTransformOutput,
     movies: pa.Table,
     rated: np.ndarray,
+    crowd: Crowd,
     rows: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Writes the SavedModel.
@@ -78,10 +87,11 @@ def export(
         transform: Output of Transform.
         movies: The table of `read_movies`.
         rated: int64 (N, 2), indices of user and movie of every rating.
+        crowd: What unknown users are told, from the training rows.
         rows: Transformed features of M of these ratings, as Transform made them; the reference predictions are of a
             sample of them. None: no reference and no warm-up are written.
     """
-    module = _Serving(model, transform, movies, rated)
+    module = _Serving(model, transform, movies, rated, crowd)
     tf.saved_model.save(
         module,
         path,
@@ -98,7 +108,7 @@ def export(
     extra.mkdir()
     pq.write_table(movies, extra / MOVIES_FILE)
     if rows is not None:
-        reference = _reference(module, model, transform, rows)
+        reference = _reference(module, model, transform, crowd, rows)
         np.savez_compressed(extra / REFERENCE_FILE, **reference)
         user, movie = str(reference["user_ids"][0]), str(reference["movie_ids"][0])
         with tf.io.TFRecordWriter(str(extra / WARMUP_FILE)) as writer:
@@ -113,10 +123,14 @@ class _Serving(tf.Module):
     """Model, transform graph and catalogue. Everything it holds is saved with it."""
 
     def __init__(
-        self, model: keras.Model, transform: tft.TFTransformOutput, movies: pa.Table, rated: np.ndarray
+        self,
+        model: keras.Model,
+        transform: tft.TFTransformOutput,
+        movies: pa.Table,
+        rated: np.ndarray,
+        crowd: Crowd,
     ) -> None:
         super().__init__(name="marquee")
-        self._model = model
         self._inputs = [tensor.name for tensor in model.inputs]
         self._transform = transform.transform_features_layer()
         self._label_spec = transform.raw_feature_spec()
@@ -142,22 +156,47 @@ class _Serving(tf.Module):
         catalogue = transform.vocabulary_by_name(features.MOVIE_KEY)
         self._num_users = len(transform.vocabulary_by_name(features.USER_KEY))
         self._num_movies = len(catalogue)
+        # The order of the rows of a movie: vocabulary, out-of-vocabulary buckets, cold movies.
+        buckets = transform.num_buckets_for_transformed_feature(MOVIE) - len(catalogue)
+        self.cold_ids = sorted({id_.encode() for id_ in movies["movie_id"].to_pylist()} - {*catalogue})
+        self._cold = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(self.cold_ids, tf.string),
+                tf.range(len(self.cold_ids), dtype=tf.int64) + len(catalogue) + buckets,
+            ),
+            default_value=-1,
+        )
+        ids = tf.constant([*catalogue, *self.cold_ids], tf.string)
+        rows = self._transformed(tf.fill(tf.shape(ids), ""), ids)
+        columns = cold_start.design(
+            rows[GENRES].numpy(),
+            rows[YEAR].numpy(),
+            transform.num_buckets_for_transformed_feature(GENRES),
+        )
+        known, cold = columns[: len(catalogue)], columns[len(catalogue) :]
+        self._model = cold_start.with_cold_movies(model, known, crowd.counts, cold)
+        of_cold = cold_start.cold_probability(crowd, known, cold)
         # Variables, not constants: a graph is limited to 2 GB.
+        self._means = tf.Variable(np.append(crowd.probability, of_cold), trainable=False, name="means")
+        self._blend = tf.Variable(crowd.blend, trainable=False, name="blend")
         self._movie_ids = tf.Variable(catalogue, trainable=False, name="catalogue")
-        rows = self._transformed(tf.fill([len(catalogue)], ""), tf.constant(catalogue))
         self._catalogue = {
-            key: tf.Variable(rows[key], trainable=False, name=f"catalogue_{key}")
+            key: tf.Variable(rows[key][: len(catalogue)], trainable=False, name=f"catalogue_{key}")
             for key in self._inputs
             if key != USER
         }
-        # Unknown movies have their own rows, beyond the catalogue's.
-        unknown = transform.num_buckets_for_transformed_feature(MOVIE) - len(catalogue)
+
+        def with_buckets(values: tf.Tensor, none: int) -> tf.Tensor:
+            """Rows of the out-of-vocabulary buckets put between the catalogue's and the cold movies'."""
+            between = tf.fill([buckets, *values.shape[1:]], tf.constant(none, values.dtype))
+            return tf.concat([values[: len(catalogue)], between, values[len(catalogue) :]], axis=0)
+
         vectors = movie_vectors(
-            model,
+            cold_start.with_cold_movies(model, known, crowd.counts, cold, by_features=True),
             {
-                MOVIE: tf.range(len(catalogue) + unknown, dtype=tf.int64),
-                GENRES: tf.pad(rows[GENRES], [[0, unknown], [0, 0]], constant_values=-1),
-                YEAR: tf.pad(rows[YEAR], [[0, unknown]]),
+                MOVIE: tf.range(len(ids) + buckets, dtype=tf.int64),
+                GENRES: with_buckets(rows[GENRES], -1),
+                YEAR: with_buckets(rows[YEAR], 0),
             },
         )
         self._directions = tf.Variable(
@@ -173,7 +212,7 @@ class _Serving(tf.Module):
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         raw = tf.io.parse_example(examples, self._request_spec)
         rows = self._transformed(raw[features.USER_KEY], raw[features.MOVIE_KEY], raw[features.GENRES_KEY])
-        return {"probability": self._probability(rows)}
+        return self._prediction(rows)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -191,7 +230,7 @@ class _Serving(tf.Module):
         )
         with tf.control_dependencies([same]):  # or another operation may fail first, and say less
             user_ids = tf.identity(user_ids)
-        return {"probability": self._probability(self._transformed(user_ids, movie_ids))}
+        return self._prediction(self._transformed(user_ids, movie_ids))
 
     @tf.function(
         input_signature=[
@@ -252,18 +291,30 @@ class _Serving(tf.Module):
                 features.GENRES_KEY: split.to_sparse(),
             }
         )
+        cold = self._cold.lookup(movie_ids)
         return {
             USER: rows[USER],
-            MOVIE: rows[MOVIE],
+            MOVIE: tf.where(cold >= 0, cold, rows[MOVIE]),
             GENRES: tf.sparse.to_dense(rows[GENRES], -1),
             YEAR: self._years.lookup(movie_ids),
         }
 
-    def _probability(self, rows: dict[str, tf.Tensor]) -> tf.Tensor:
-        return tf.reshape(self._model({key: rows[key] for key in self._inputs}, training=False), [-1])
+    def _prediction(self, rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """What `predict` answers, for transformed features."""
+        known_user = rows[USER] < self._num_users
+        own = tf.reshape(self._model({key: rows[key] for key in self._inputs}, training=False), [-1])
+        return {
+            "probability": tf.where(known_user, own, tf.gather(self._means, rows[MOVIE])),
+            "known_user": known_user,
+            "known_movie": rows[MOVIE] < self._num_movies,
+        }
 
     def _all_scores(self, users: tf.Tensor) -> tf.Tensor:
         """Scores of the whole catalogue, (B, M), for users (B,)."""
+        return tf.where((users < self._num_users)[:, None], self._own_scores(users), self._blend)
+
+    def _own_scores(self, users: tf.Tensor) -> tf.Tensor:
+        """Those that the model gives them, whoever they are."""
         movies = {key: tf.identity(values) for key, values in self._catalogue.items()}
         if is_dot_product(self._model.name):
             return all_pairs(self._model, {USER: users}, movies)
@@ -295,15 +346,16 @@ def _reference(
     module: _Serving,
     model: keras.Model,
     transform: tft.TFTransformOutput,
+    crowd: Crowd,
     rows: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
     """What the model says in this process, by names that `components.serving_validator.probe` reads.
 
     Returns:
         `user_ids`, `movie_ids` (string), `probability` (float32), all (P,): a sample of the known pairs among `rows`,
-        spread evenly, then pairs with an unknown user, an unknown movie, or both; `num_rated`: how many of the P are
-        from `rows`; `similar_from`, `similar_to` (string), `cosine` (float32), all (C,); `num_movies`: size of the
-        catalogue.
+        spread evenly, then pairs with a cold movie, an unknown user, an unknown movie, or both; `num_rated`: how many
+        of the P are from `rows`; `num_cold`: how many have a cold movie; `similar_from`, `similar_to` (string),
+        `cosine` (float32), all (C,); `catalogue` (string) and `blend` (float32), both (num_movies,).
     """
     users, movies = (
         np.array([id_.decode() for id_ in transform.vocabulary_by_name(key)])
@@ -312,7 +364,7 @@ def _reference(
     known = np.flatnonzero((rows[USER] < len(users)) & (rows[MOVIE] < len(movies)))
     sample = known[np.unique(np.linspace(0, len(known) - 1, min(len(known), _REFERENCE_PAIRS)).astype(int))]
     user, movie, genres, year = (np.asarray(rows[key])[sample] for key in (USER, MOVIE, GENRES, YEAR))
-    # An unknown id goes where the transform graph hashes it to; a movie that the table lacks has no genres.
+    # An unknown movie goes where the transform graph hashes it to; one that the table lacks has no genres.
     hashed = module._transform(
         {
             features.USER_KEY: tf.constant([UNKNOWN_USER]),
@@ -322,16 +374,19 @@ def _reference(
     )
     few = slice(0, 16)
     none = np.full_like(genres[few], -1)
-    unknown_user, unknown_movie = (
-        np.full_like(of[few], int(hashed[key][0])) for of, key in ((user, USER), (movie, MOVIE))
+    bucket = int(hashed[MOVIE][0])
+    parts = [
+        (user, movie, genres, year),
+        (user[few], np.full_like(movie[few], bucket), none, np.zeros(len(none), int)),
+    ]
+    probability = [_predicted(model, *part) for part in parts]
+    # Cold movies have rows in the extended model alone.
+    cold = module.cold_ids[: len(user[few])]
+    of_cold = module._transformed(tf.fill([len(cold)], ""), tf.constant(cold, tf.string))
+    extended = _predicted(
+        module._model, user[few][: len(cold)], *(of_cold[key].numpy() for key in (MOVIE, GENRES, YEAR))
     )
-    inputs = {
-        USER: np.concatenate([user, unknown_user, user[few], unknown_user[:1]]),
-        MOVIE: np.concatenate([movie, movie[few], unknown_movie, unknown_movie[:1]]),
-        GENRES: np.concatenate([genres, genres[few], none, none[:1]]),
-        YEAR: np.concatenate([year, year[few], np.zeros(len(none) + 1, int)]),
-    }
-    probability = model({tensor.name: inputs[tensor.name] for tensor in model.inputs}, training=False)
+    known_users, stranger = users[user], [UNKNOWN_USER] * len(user[few])
     near = np.unique(movie)
     near = near[np.linspace(0, len(near) - 1, _REFERENCE_COSINES + 1).astype(int)]
     of_near = {key: tf.gather(values, near) for key, values in module._catalogue.items()}
@@ -339,15 +394,45 @@ def _reference(
     vectors = vectors / np.sqrt(np.maximum(np.square(vectors).sum(axis=1, keepdims=True), 1e-12))
     different = near[:-1] != near[1:]
     return {
-        "user_ids": np.append(users, UNKNOWN_USER)[np.minimum(inputs[USER], len(users))],
-        "movie_ids": np.append(movies, UNKNOWN_MOVIE)[np.minimum(inputs[MOVIE], len(movies))],
-        "probability": np.asarray(probability, np.float32).reshape(-1),
+        "user_ids": np.concatenate(
+            [known_users, known_users[few][: len(cold)], stranger, known_users[few], [UNKNOWN_USER]]
+        ),
+        "movie_ids": np.concatenate(
+            [
+                movies[movie],
+                np.array([id_.decode() for id_ in cold], str),
+                movies[movie[few]],
+                [UNKNOWN_MOVIE] * len(stranger),
+                [UNKNOWN_MOVIE],
+            ]
+        ),
+        "probability": np.concatenate(
+            [
+                probability[0],
+                extended,
+                crowd.probability[movie[few]],
+                probability[1],
+                crowd.probability[[bucket]],
+            ]
+        ).astype(np.float32),
         "num_rated": np.array(len(sample)),
+        "num_cold": np.array(len(cold)),
         "similar_from": movies[near[:-1]][different],
         "similar_to": movies[near[1:]][different],
         "cosine": (vectors[:-1] * vectors[1:]).sum(axis=1).astype(np.float32)[different],
-        "num_movies": np.array(len(movies)),
+        "catalogue": movies,
+        "blend": crowd.blend,
     }
+
+
+def _predicted(
+    model: keras.Model, user: np.ndarray, movie: np.ndarray, genres: np.ndarray, year: np.ndarray
+) -> np.ndarray:
+    """The model's own probabilities of rows, float32 (P,)."""
+    rows = {USER: user, MOVIE: movie, GENRES: genres, YEAR: year}
+    return np.asarray(
+        model({tensor.name: rows[tensor.name] for tensor in model.inputs}, training=False)
+    ).reshape(-1)
 
 
 def _warmup(

@@ -508,7 +508,7 @@ def recommend(
         for answer in answers:
             if not answer.known:
                 console.print(
-                    f"User {answer.asked} was not in the train split: scores are those of an unknown user."
+                    f"User {answer.asked} was not in the train split: these are the movies that most like."
                 )
 
 
@@ -538,7 +538,7 @@ def similar(movie: str, k: int, as_json: bool, file: str | None, overrides: tupl
         _print_answers(console, answers, [f"Similar to {found}"], "cosine")
         if not answers[0].known:
             console.print(
-                f"Movie {found.id} was not in the train split: its vector is that of an unknown movie."
+                f"Movie {found.id} was not in the train split: its vector is made of its genres and year."
             )
 
 

@@ -104,12 +104,16 @@ def all_pairs(model: keras.Model, users: Mapping[str, Any], movies: Mapping[str,
     return ops.reshape(model({name: rows[name] for name in names}, training=False), (-1, num_movies))
 
 
+def has_movie_tower(name: str) -> bool:
+    """Whether a model makes a movie's vector from its features too, and so has one for a movie without ratings."""
+    return hasattr(import_module(BUILDERS[name]), "movie_vectors")
+
+
 def movie_vectors(model: keras.Model, movies: Mapping[str, Any]) -> Any:
     """Vectors (M, D) of movies in the embedding space: the tower's where there is one, else the embedding."""
     from keras import ops
 
-    module = import_module(BUILDERS[model.name])
-    if hasattr(module, "movie_vectors"):
-        return module.movie_vectors(model, movies)
+    if has_movie_tower(model.name):
+        return import_module(BUILDERS[model.name]).movie_vectors(model, movies)
     embeddings = ops.convert_to_tensor(model.get_layer("movie_embedding").embeddings)
     return ops.take(embeddings, movies[transformed_name(MOVIE_KEY)], axis=0)

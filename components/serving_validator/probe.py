@@ -42,9 +42,15 @@ BARRED = (
 
 # Signature -> inputs, and outputs that must be there: name -> dtype.
 SIGNATURES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
-    "serving_default": ({"examples": "string"}, {"probability": "float32"}),
+    "serving_default": (
+        {"examples": "string"},
+        {"probability": "float32", "known_user": "bool", "known_movie": "bool"},
+    ),
     "transform_features": ({"examples": "string"}, {}),
-    "predict": ({"user_ids": "string", "movie_ids": "string"}, {"probability": "float32"}),
+    "predict": (
+        {"user_ids": "string", "movie_ids": "string"},
+        {"probability": "float32", "known_user": "bool", "known_movie": "bool"},
+    ),
     "recommend": (
         {"user_ids": "string", "k": "int32", "exclude_rated": "bool"},
         {"movie_ids": "string", "scores": "float32", "known": "bool"},
@@ -145,9 +151,12 @@ class Probe:
             with np.load(path) as stored:
                 self.reference = {key: stored[key] for key in stored.files}
             self.users, self.movies = (_bytes(self.reference[key]) for key in ("user_ids", "movie_ids"))
-            self.num_movies, self.num_rated = (
-                int(self.reference[key]) for key in ("num_movies", "num_rated")
+            self.num_rated, num_cold = (int(self.reference[key]) for key in ("num_rated", "num_cold"))
+            self.blend = dict(
+                zip(_bytes(self.reference["catalogue"]), self.reference["blend"].tolist(), strict=True)
             )
+            self.num_movies = len(self.blend)
+            self.cold = self.movies[self.num_rated : self.num_rated + num_cold]
         except Exception as error:
             self.found(
                 "reference", "export", "", _line(error), f"the Trainer's predictions in {Path(path).name}"
@@ -274,6 +283,7 @@ class Probe:
                 "as the Trainer's model says",
                 self.pair,
             )
+            self.marked(name, sent, answer)
         for size, places in self.batches(self.users):
             users, movies = ([of[i] for i in places] for of in (self.users, self.movies))
             self.batch(name, f"{size} pairs", places, answer, user_ids=users, movie_ids=movies)
@@ -295,6 +305,7 @@ class Probe:
                 "as the Trainer's model says",
                 self.pair,
             )
+            self.marked(name, sent, answer)
         for size, places in self.batches(made):
             self.batch(name, f"{size} examples", places, answer, examples=[made[i] for i in places])
         if not self.examples:
@@ -317,6 +328,24 @@ class Probe:
                     answer["probability"],
                     other["probability"],
                     "as signature predict says",
+                )
+
+    def marked(self, name: str, sent: str, answer: Answer) -> None:
+        """Ids of the pairs of the reference must be marked as known or not."""
+        stranger = self.users[-1]
+        expected = {
+            "known_user": [user != stranger for user in self.users],
+            "known_movie": [movie in self.blend for movie in self.movies],
+        }
+        for key, values in expected.items():
+            wrong = [i for i, value in enumerate(answer[key].tolist()) if value != values[i]]
+            if wrong:
+                self.found(
+                    "known",
+                    name,
+                    sent,
+                    f"{key} is {not values[wrong[0]]} for {self.pair(wrong[0])}",
+                    "true for ids of the train split, false for others",
                 )
 
     def batch(self, name: str, sent: str, places: list[int], whole: Answer | None, **inputs: Any) -> None:
@@ -370,7 +399,9 @@ class Probe:
             for user, row in zip(users, answer["movie_ids"].tolist(), strict=True):
                 self.exclusion(sent, user, set(row), k, exclude)
             if k and not exclude and "predict" in self.signatures:
-                self.as_predict(sent, [*users[:2], stranger], answer)
+                self.as_predict(sent, users[:2], answer)
+            if k:
+                self.as_crowd(name, sent, answer["movie_ids"][-1].tolist(), answer["scores"][-1])
 
     def exclusion(self, sent: str, user: bytes, movies: set[bytes], k: int, exclude: bool) -> None:
         rated = self.rated.get(user, set())
@@ -386,9 +417,8 @@ class Probe:
             )
 
     def as_predict(self, sent: str, users: list[bytes], answer: Answer) -> None:
-        """Scores must be those of `predict` for the same user and movie."""
-        places = [*range(len(users) - 1), len(answer["scores"]) - 1]
-        top = answer["movie_ids"][places, :K]
+        """Scores must be those of `predict` for the same known user and movie."""
+        top = answer["movie_ids"][: len(users), :K]
         other = self.call(
             "predict",
             "the pairs that were recommended",
@@ -396,10 +426,23 @@ class Probe:
             movie_ids=top.reshape(-1).tolist(),
         )
         if other:
-            scores = answer["scores"][places, :K].reshape(-1)
+            scores = answer["scores"][: len(users), :K].reshape(-1)
             self.same(
                 "agreement", "recommend", sent, scores, other["probability"], "as signature predict says"
             )
+
+    def as_crowd(self, name: str, sent: str, movies: list[bytes], scores: np.ndarray) -> None:
+        """An unknown user's scores of all movies must be the Trainer's blend."""
+        expected = np.array([self.blend.get(movie, np.nan) for movie in movies])
+        self.same(
+            "parity",
+            name,
+            sent,
+            scores,
+            expected,
+            "as the training rows say for an unknown user",
+            lambda i: f"movie {_text(movies[i])}",
+        )
 
     def score_catalogue(self) -> None:
         name, stranger = "score_catalogue", self.users[-1]
@@ -415,22 +458,25 @@ class Probe:
                 self.found("distinct", name, sent, "a movie that is there twice", "distinct movies")
             if users and answer["known"].tolist() != [True] * (len(users) - 1) + [False]:
                 self.found("known", name, sent, f"known is {answer['known'].tolist()}", "false for the last")
+            if users:
+                self.as_crowd(name, sent, answer["movie_ids"].tolist(), answer["scores"][-1])
+            known = users[:-1]
             other = "predict" in self.signatures and self.call(
                 "predict",
                 "pairs of the catalogue",
-                user_ids=np.repeat(users, min(K, self.num_movies)).tolist(),
-                movie_ids=np.tile(answer["movie_ids"][:K], len(users)).tolist(),
+                user_ids=np.repeat(known, min(K, self.num_movies)).tolist(),
+                movie_ids=np.tile(answer["movie_ids"][:K], len(known)).tolist(),
             )
             if other:
-                scores = answer["scores"][:, :K].reshape(-1)
+                scores = answer["scores"][: len(known), :K].reshape(-1)
                 self.same("agreement", name, sent, scores, other["probability"], "as signature predict says")
 
     def similar_movies(self) -> None:
         name = "similar_movies"
         sources, targets = (_bytes(self.reference[key]) for key in ("similar_from", "similar_to"))
-        stranger = self.movies[-1]
+        strangers = [*self.cold, self.movies[-1]]
         movies = [*dict.fromkeys([*sources, *self.movies[: self.num_rated]])][: self.request["requests"]]
-        movies = [*movies, stranger]
+        movies = [*movies, *strangers]
         most = max(self.num_movies - 1, 0)
         for size, places in self.batches(movies):
             asked = [movies[i] for i in places]
@@ -439,14 +485,15 @@ class Probe:
             if answer:
                 self.ranked(name, sent, answer, asked, min(K, most), padded=False, itself=True)
         for k in (0, EVERYTHING):
-            asked, sent = [*sources, stranger], f"{len(sources) + 1} movies, k = {k}"
+            asked = [*sources, *strangers]
+            sent = f"{len(asked)} movies, {len(strangers)} of them unknown, k = {k}"
             answer = self.call(name, sent, movie_ids=asked, k=k)
             if not answer or not self.ranked(
                 name, sent, answer, asked, min(k, most), padded=False, itself=True
             ):
                 continue
-            if answer["known"].tolist() != [True] * len(sources) + [False]:
-                wrong = _wrong(answer["known"])
+            if answer["known"].tolist() != [True] * len(sources) + [False] * len(strangers):
+                wrong = _wrong(answer["known"], len(strangers))
                 self.found(
                     "known",
                     name,
@@ -575,9 +622,9 @@ def _dtypes(of: dict[str, str]) -> str:
     return ", ".join(f"{key} ({dtype})" for key, dtype in sorted(of.items())) or "nothing"
 
 
-def _wrong(known: np.ndarray) -> int:
-    """Which `known` is wrong where all but the last should be true."""
-    return int(np.argmax(known != (np.arange(len(known)) < len(known) - 1)))
+def _wrong(known: np.ndarray, strangers: int = 1) -> int:
+    """Which `known` is wrong where all but the last ones should be true."""
+    return int(np.argmax(known != (np.arange(len(known)) < len(known) - strangers)))
 
 
 def _line(error: BaseException) -> str:

@@ -20,18 +20,21 @@ from pydantic import TypeAdapter
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import features
-from components.models import VocabularySizes
+from components.cold_start import crowd
+from components.models import VocabularySizes, movie_vectors
 from components.models.hyperparameters import AnyModelConfig, ModelConfig
 from components.serving import export, read_movies
 from components.trainer import warm_start
 from components.trainer.input import read_catalogue, read_examples
+from components.trainer.projector import write_projector
 from components.trainer.training import Start, fit
 
 RUN_SUMMARY = "training.json"
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains the configured model and writes the export, TensorBoard logs and `training.json`."""
+    """Trains the configured model and writes the export, TensorBoard logs with the embedding space, and
+    `training.json`."""
     started = time.process_time()
     config = TypeAdapter(AnyModelConfig).validate_python(fn_args.custom_config["model"])
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
@@ -58,15 +61,30 @@ def run_fn(fn_args: FnArgs) -> None:
             start=start,
         )
     user, movie = (features.transformed_name(key) for key in (features.USER_KEY, features.MOVIE_KEY))
+    # What the weights are trained on.
+    learned = [train, evaluation] if config.refit else [train]
+    num_movies = transform.vocabulary_size_by_name(features.MOVIE_KEY)
     export(
         fn_args.serving_model_dir,
         model,
         transform,
         movies,
         np.concatenate([np.stack([rows[user], rows[movie]], axis=1) for rows in (train, evaluation, test)]),
+        crowd(
+            np.concatenate([rows[movie] for rows in learned]),
+            np.concatenate([labels(rows, positives) for rows in learned]),
+            num_movies,
+            sizes.movie_id - num_movies,
+            transform.vocabulary_size_by_name(features.USER_KEY)
+            if config.objective == "interaction"
+            else None,
+        ),
         rows={**train, **{key: table[train[movie]] for key, table in catalogue.items()}},
     )
     warm_start.save(Path(fn_args.serving_model_dir).parent, config, history.weights, tokens)
+    ids = [id_.decode() for id_ in transform.vocabulary_by_name(features.MOVIE_KEY)]
+    of_known = {movie: np.arange(num_movies)} | {key: table[:num_movies] for key, table in catalogue.items()}
+    write_projector(Path(fn_args.model_run_dir), ids, np.asarray(movie_vectors(model, of_known)), movies)
     summary = {
         "model_name": config.name,
         "objective": config.objective,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import csv
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 # user, movie, rating, genres. Users by number of ratings: ann, bob, cid; movies: m1, m2, ...
@@ -29,6 +32,44 @@ class Transformed:
 
     rows: list[dict[str, Any]]
     output: Any
+
+
+@dataclass(frozen=True)
+class MovieLens:
+    """MovieLens 100K: codes of users and movies, ratings and moments, (N,) each; genres and years of the movies."""
+
+    users: np.ndarray
+    movies: np.ndarray
+    ratings: np.ndarray
+    timestamps: np.ndarray
+    movie_ids: list[str]
+    titles: list[str]
+    genres: list[list[str]]
+    years: list[int | None]
+
+
+@pytest.fixture(scope="session")
+def movielens() -> MovieLens:
+    from components.example_gen.builtin import movielens_100k
+
+    folder = Path(movielens_100k())
+    table = np.loadtxt(folder / "ml-100k.inter", delimiter="\t", skiprows=1, dtype=int)
+    _, users = np.unique(table[:, 0], return_inverse=True)
+    ids, movies = np.unique(table[:, 1], return_inverse=True)
+    with (folder / "ml-100k.item").open(encoding="utf-8") as file:
+        _, *rows = csv.reader(file, "excel-tab", quoting=csv.QUOTE_NONE)
+    _, titles, years, genres = zip(*sorted(rows, key=lambda row: int(row[0])), strict=True)
+    assert len(titles) == len(ids) == ids.max()
+    return MovieLens(
+        users,
+        movies,
+        table[:, 2],
+        table[:, 3],
+        list(map(str, ids)),
+        list(titles),
+        [of.split() for of in genres],
+        [int(year) if year.isdigit() else None for year in years],
+    )
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ def exported(request, transformed: Transformed, tmp_path_factory):
     import keras
     import tensorflow as tf
 
+    from components.cold_start import crowd
     from components.serving import export
 
     keras.utils.set_random_seed(7)
@@ -51,10 +52,16 @@ def exported(request, transformed: Transformed, tmp_path_factory):
     )
     rated = np.array([(row["user_id_xf"], row["movie_id_xf"]) for row in transformed.rows])
     path = str(tmp_path_factory.mktemp("export") / "1")
-    export(path, model, transformed.output, table, rated)
+    everybody = crowd(rated[:, 1], np.array([row["liked_xf"] for row in transformed.rows]), 4, 2)
+    export(path, model, transformed.output, table, rated, everybody)
     loaded = tf.saved_model.load(path)
     return SimpleNamespace(
-        name=request.param, path=path, model=model, loaded=loaded, signatures=loaded.signatures
+        name=request.param,
+        path=path,
+        model=model,
+        crowd=everybody,
+        loaded=loaded,
+        signatures=loaded.signatures,
     )
 
 
@@ -118,7 +125,81 @@ PAIRS = [(user, movie) for user in USERS for movie in [*MOVIES, "nowhere"]]
 
 
 def test_predict_is_the_model_in_process(exported, transformed):
-    np.testing.assert_allclose(predict(exported, PAIRS), in_process(exported, transformed, PAIRS), rtol=1e-5)
+    known = [(user, movie) for user, movie in PAIRS if user != "zoe" and movie != "m9"]
+    np.testing.assert_allclose(predict(exported, known), in_process(exported, transformed, known), rtol=1e-5)
+
+
+def test_predict_marks_what_it_does_not_know(exported):
+    import tensorflow as tf
+
+    users, movies = zip(*PAIRS, strict=True)
+    asked = {"user_ids": tf.constant(users), "movie_ids": tf.constant(movies)}
+    answer = exported.signatures["predict"](**asked)
+    assert answer["known_user"].numpy().tolist() == [user != "zoe" for user in users]
+    assert answer["known_movie"].numpy().tolist() == [movie in GENRES for movie in movies]
+
+
+def test_an_unknown_user_gets_what_everybody_likes(exported, transformed):
+    """Ranked by the blend; each movie's probability is its smoothed share of likes."""
+    catalogue = [movie.decode() for movie in transformed.output.vocabulary_by_name("movie_id")]
+    answer = recommend(exported, ["zoe"], 4, False)
+    best = np.argsort(-exported.crowd.blend, kind="stable")
+    assert [movie.decode() for movie in answer["movie_ids"][0]] == [catalogue[i] for i in best]
+    np.testing.assert_allclose(answer["scores"][0], exported.crowd.blend[best], rtol=1e-6)
+    means = predict(exported, [("zoe", movie) for movie in catalogue])
+    np.testing.assert_allclose(means, exported.crowd.probability[:4], rtol=1e-6)
+    # Two likes of three ratings, as many, one of two, none of one.
+    assert means[catalogue.index("m1")] == means[catalogue.index("m2")]
+    assert means[catalogue.index("m2")] > means[catalogue.index("m3")] > means[catalogue.index("m4")]
+    assert 0 < predict(exported, [("zoe", "m9")])[0] < 1
+
+
+def test_a_cold_movie_is_what_its_features_say(exported, transformed):
+    """m9, of the genre War, from the year of all others, beside a Keras model with its row put in by hand."""
+    from components.cold_start import design, ridge
+    from components.models import has_movie_tower
+
+    genre = [name.decode() for name in transformed.output.vocabulary_by_name("genres")]
+    catalogue = [movie.decode() for movie in transformed.output.vocabulary_by_name("movie_id")]
+    listed = [[genre.index(name) for name in GENRES[movie]] for movie in catalogue]
+    size = transformed.output.num_buckets_for_transformed_feature("genres_xf")
+    known = design(
+        np.array([[*of, *[-1] * (2 - len(of))] for of in listed]), np.full(4, year_bucket(1999)), size
+    )
+    cold = design(np.array([[genre.index("War")]]), np.array([year_bucket(1999)]), size)
+    # Its row takes the place of the first bucket's.
+    import keras
+
+    model = keras.models.clone_model(exported.model)
+    model.set_weights(exported.model.get_weights())
+    for layer in model.layers:
+        if layer.name.startswith("movie_") and hasattr(layer, "embeddings"):
+            rows = layer.embeddings.numpy()
+            mean, deviation = ridge(known, rows[:4], exported.crowd.counts[:4], cold)
+            if has_movie_tower(exported.name) and rows.shape[1] > 1:
+                mean, deviation = 0 * mean, 0 * deviation
+            rows[4] = mean + deviation[0]  # no bucket had a row in training
+            layer.embeddings.assign(rows)
+    inputs = {
+        "user_id_xf": np.arange(3),
+        "movie_id_xf": np.full(3, 4),
+        "genres_xf": np.full((3, 1), genre.index("War")),
+        "year_xf": np.full(3, year_bucket(1999)),
+    }
+    expected = model({tensor.name: inputs[tensor.name] for tensor in model.inputs}, training=False)
+    users = [user.decode() for user in transformed.output.vocabulary_by_name("user_id")]
+    np.testing.assert_allclose(
+        predict(exported, [(user, "m9") for user in users]), np.asarray(expected).reshape(-1), rtol=1e-4
+    )
+    assert np.ptp(similar(exported, ["m9"], 3)["scores"]) > 0
+
+
+def test_movies_are_similar_to_a_cold_one_by_its_features(exported):
+    """It has an answer of its own, marked, without itself, which is in no catalogue."""
+    answer = similar(exported, ["m9", "nowhere", "m1"], 4)
+    assert answer["known"].tolist() == [False, False, True]
+    assert set(answer["movie_ids"][0]) <= {movie.encode() for movie in GENRES}
+    assert not np.allclose(np.sort(answer["scores"][0]), np.sort(answer["scores"][1]))
 
 
 @pytest.mark.parametrize("genres_given", [True, False])
@@ -155,11 +236,11 @@ def test_any_batch_size(exported, size):
 def test_recommend_all_is_the_catalogue_in_order_of_predict(exported):
     answer = recommend(exported, ["ann", "zoe"], 100, False)
     assert answer["movie_ids"].shape == (2, 4)  # k beyond the catalogue; m9 was never rated
-    for user, movies, scores in zip(("ann", "zoe"), answer["movie_ids"], answer["scores"], strict=True):
+    for movies, scores in zip(answer["movie_ids"], answer["scores"], strict=True):
         assert {movie.decode() for movie in movies} == {"m1", "m2", "m3", "m4"}
         assert np.all(np.diff(scores) <= 0)
-        expected = predict(exported, [(user, movie.decode()) for movie in movies])
-        np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    expected = predict(exported, [("ann", movie.decode()) for movie in answer["movie_ids"][0]])
+    np.testing.assert_allclose(answer["scores"][0], expected, rtol=1e-5)
     assert answer["known"].tolist() == [True, False]
 
 
@@ -180,8 +261,11 @@ def test_score_catalogue_is_predict_of_every_pair(exported):
     answer = exported.signatures["score_catalogue"](user_ids=tf.constant(users))
     movies = [movie.decode() for movie in answer["movie_ids"].numpy()]
     assert sorted(movies) == ["m1", "m2", "m3", "m4"]
-    expected = predict(exported, [(user, movie) for user in users for movie in movies])
-    np.testing.assert_allclose(answer["scores"].numpy().reshape(-1), expected, rtol=1e-5)
+    for user, scores in zip(users, answer["scores"].numpy(), strict=True):
+        expected = predict(exported, [(user, movie) for movie in movies])
+        if user == "zoe":
+            expected = exported.crowd.blend
+        np.testing.assert_allclose(scores, expected, rtol=1e-5)
     assert answer["known"].numpy().tolist() == [True, False, True]
     assert exported.signatures["score_catalogue"](user_ids=tf.constant([], tf.string))["scores"].shape == (
         0,
@@ -197,7 +281,7 @@ def test_the_ranking_evaluator_asks_exports_of_today_and_of_before(exported, tmp
     # What an export was before it had score_catalogue.
     kept = {name: of for name, of in exported.signatures.items() if name in ("predict", "recommend")}
     tf.saved_model.save(exported.loaded, str(tmp_path / "old"), signatures=kept)
-    users, movies = (np.array(ids, object) for ids in ([b"ann", b"zoe"], [b"m4", b"m9", b"m1", b"m2"]))
+    users, movies = (np.array(ids, object) for ids in ([b"ann", b"bob"], [b"m4", b"m9", b"m1", b"m2"]))
     for model in (ExportedModel(exported.path), ExportedModel(str(tmp_path / "old"))):
         scores = model.catalogue_scores(users, movies)
         assert scores.shape == (2, 4)
@@ -207,7 +291,7 @@ def test_the_ranking_evaluator_asks_exports_of_today_and_of_before(exported, tmp
             np.testing.assert_allclose(scores[:, column], predict(exported, pairs), rtol=1e-5)
         np.testing.assert_allclose(
             model.probabilities(users, movies[:2]),
-            predict(exported, [("ann", "m4"), ("zoe", "m9")]),
+            predict(exported, [("ann", "m4"), ("bob", "m9")]),
             rtol=1e-5,
         )
         assert model.probabilities(users[:0], movies[:0]).shape == (0,)

@@ -233,6 +233,13 @@ def test_pushed_once_for_each_blessed_model(workspace):
 def test_tensorboard_logs_are_kept(workspace):
     model_run = workspace.runs()[0].nodes["MovieTrainer"].output("model_run")
     assert list(Path(model_run.uri).glob("**/events.out.tfevents*"))
+    # One line a movie, and a header.
+    vectors, movies = (
+        (Path(model_run.uri) / name).read_text(encoding="utf-8").split("\n")[:-1]
+        for name in ("tensors.tsv", "metadata.tsv")
+    )
+    assert len(movies) == len(vectors) + 1 > 500
+    assert (Path(model_run.uri) / "projector_config.pbtxt").exists()
 
 
 def test_status_as_json_and_as_a_table(workspace, marquee):

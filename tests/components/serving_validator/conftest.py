@@ -33,7 +33,9 @@ def exported(transformed: Transformed, tmp_path_factory) -> Exported:
     import pyarrow as pa
     import tensorflow as tf
 
+    from components.cold_start import crowd
     from components.example_gen.formats import MOVIES_SCHEMA
+    from components.features import year_bucket
     from components.models import VocabularySizes, build_model
     from components.models.hyperparameters import MODEL_CONFIGS
     from components.serving import export
@@ -51,10 +53,11 @@ def exported(transformed: Transformed, tmp_path_factory) -> Exported:
     genres = {movie: genres for _, movie, _, genres in ROWS}
     movies = pa.Table.from_pydict(
         {
-            "movie_id": list(genres),
-            "title": [f"Title of {movie}" for movie in genres],
-            "genres": list(genres.values()),
-            "year": [1999] * len(genres),
+            # m9 was never rated.
+            "movie_id": [*genres, "m9"],
+            "title": [f"Title of {movie}" for movie in [*genres, "m9"]],
+            "genres": [*genres.values(), ["War"]],
+            "year": [1999] * (len(genres) + 1),
         },
         MOVIES_SCHEMA,
     )
@@ -63,10 +66,19 @@ def exported(transformed: Transformed, tmp_path_factory) -> Exported:
         for key in ("user_id_xf", "movie_id_xf")
     }
     rows["genres_xf"] = np.array([(row["genres_xf"] + [-1, -1])[:2] for row in transformed.rows], np.int64)
+    rows["year_xf"] = np.full(len(ROWS), year_bucket(1999))
     rated = np.stack([rows["user_id_xf"], rows["movie_id_xf"]], axis=1)
 
+    num_movies = len(genres)
+    everybody = crowd(
+        rows["movie_id_xf"],
+        np.array([row["liked_xf"] for row in transformed.rows]),
+        num_movies,
+        sizes.movie_id - num_movies,
+    )
+
     def write(path: Path) -> None:
-        export(str(path), model, transformed.output, movies, rated, rows)
+        export(str(path), model, transformed.output, movies, rated, everybody, rows)
 
     folder = tmp_path_factory.mktemp("serving")
     write(folder / "model")

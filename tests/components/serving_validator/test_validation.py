@@ -84,9 +84,12 @@ def test_good_export_is_blessed_with_figures(exported, judge):
     # A process with TensorFlow, and not with what this one holds.
     assert 100 < report.memory_mb < 2000
     assert report.parity <= SETTINGS.tolerance
-    # predict and serving_default on all pairs of the reference, and the cosines.
+    # predict and serving_default on all pairs of the reference, the cosines, and an unknown user's whole catalogue,
+    # asked twice of recommend and of score_catalogue.
     with np.load(exported.path / "assets.extra" / "reference_predictions.npz") as reference:
-        assert report.compared == 2 * len(reference["probability"]) + len(reference["cosine"])
+        assert report.compared == 2 * len(reference["probability"]) + len(reference["cosine"]) + 4 * len(
+            reference["blend"]
+        )
     files = [path for path in exported.path.rglob("*") if path.is_file()]
     assert report.size_mb == pytest.approx(sum(path.stat().st_size for path in files) / 1e6)
 
@@ -166,6 +169,36 @@ def test_wrong_order_repeated_movies_and_scores_that_are_not_numbers(exported, j
     assert "recommend: sent 1 users, k = 10, exclude_rated, found scores that are not finite" in report.text
     assert "found scores that rise, for 'ann'; expected the best first" in report.text
     assert "found a movie twice for 'ann'; expected each movie once" in report.text
+
+
+def test_unknown_users_get_what_the_crowd_says(exported, judge, tmp_path):
+    """The answer of a known user in their place is refused, and so are unknown movies that are marked as known."""
+    import tensorflow as tf
+
+    def as_ann(signature, inputs):
+        unknown = tf.reduce_all(inputs["user_ids"][:, None] != ["ann", "bob", "cid"], axis=1)
+        answer = signature(
+            user_ids=tf.where(unknown, "ann", inputs["user_ids"]),
+            k=inputs["k"],
+            exclude_rated=inputs["exclude_rated"] & ~tf.reduce_any(unknown),
+        )
+        return {**answer, "known": ~unknown}
+
+    specs = [tf.TensorSpec([None], tf.string, name=name) for name in ("user_ids", "movie_ids")]
+
+    def boasting(loaded):
+        @tf.function(input_signature=specs)
+        def predict(user_ids, movie_ids):
+            answer = loaded.signatures["predict"](user_ids=user_ids, movie_ids=movie_ids)
+            return {**answer, "known_movie": tf.ones_like(answer["known_movie"])}
+
+        return predict
+
+    report = judge(resaved(exported, tmp_path / "ann", recommend=recommending(as_ann), predict=boasting))
+    assert "as the training rows say for an unknown user" in report.text
+    assert re.search(
+        r"^predict: .* found known_movie is True for user '\w+', movie 'm9'; expected", report.text, re.M
+    )
 
 
 def test_rated_movies_are_not_left_out(exported, judge, tmp_path):
