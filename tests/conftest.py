@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -66,3 +67,8 @@ def first_users(number: int, folder: Path) -> Path:
     (folder / "ml-slice.inter").write_text("\n".join([header, *kept]) + "\n", encoding="utf-8")
     (folder / "ml-slice.item").write_bytes((source / "ml-100k.item").read_bytes())
     return folder
+
+
+def pytest_unconfigure() -> None:
+    """At its end the interpreter frees TensorFlow's tables and functions in no order, and may crash doing so."""
+    gc.freeze()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +20,8 @@ Observer = Callable[[str, bool], None]
 
 def run(pipeline: Pipeline, observe: Observer) -> None:
     """Runs all components one after the other; what a component raises is raised here."""
+    # At its end the interpreter frees TensorFlow's tables and functions in no order, and may crash doing so.
+    atexit.register(gc.freeze)
     with _observed(observe), secrets_kept(absl_logging.get_absl_logger()), in_order():
         LocalDagRunner().run(pipeline)
 
