@@ -184,6 +184,7 @@ def _execute(
         MarqueeError: A component failed, or was interrupted.
     """
     from components.versions import storage_error
+    from pipeline.console import progress
 
     component, since = "Pipeline", time.monotonic()
     status = console.status(_escaped(f"{prefix}Loading TFX..."))
@@ -202,7 +203,8 @@ def _execute(
     try:
         from pipeline.runners import local
 
-        local.run(create(), observe)
+        with progress(console):
+            local.run(create(), observe)
     except (Exception, KeyboardInterrupt) as error:
         status.stop()
         tell(component, time.monotonic() - since, error)

@@ -64,6 +64,7 @@ class MovieTrainer(base_component.BaseComponent):
         transform_graph: Output of Transform.
         schema: Schema of the raw examples.
         movies: The movies table of the ratings ExampleGen.
+        hyperparameters: The best ones of a search, which replace those of `model`; may be empty.
         custom_config: `model` (fields of one of `components.models.hyperparameters`), and `code`, a
             fingerprint that makes a changed program train again.
 
@@ -81,6 +82,7 @@ class MovieTrainer(base_component.BaseComponent):
         schema: types.BaseChannel,
         movies: types.BaseChannel,
         custom_config: dict[str, Any],
+        hyperparameters: types.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             spec=MovieTrainerSpec(
@@ -88,6 +90,7 @@ class MovieTrainer(base_component.BaseComponent):
                 transform_graph=transform_graph,
                 schema=schema,
                 movies=movies,
+                hyperparameters=hyperparameters,
                 train_args=trainer_pb2.TrainArgs(),
                 eval_args=trainer_pb2.EvalArgs(),
                 run_fn=f"{run_fn.__module__}.{run_fn.__qualname__}",
