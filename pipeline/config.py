@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -410,5 +410,9 @@ def _model_at(location: Sequence[Any], values: Mapping[str, Any]) -> type[BaseMo
             current = MODEL_CONFIGS.get(str(name), DotProductConfig)
             continue
         annotation = current.model_fields[part].annotation
+        if get_origin(annotation) is dict:  # by names of the user's, such as tuning.space
+            named = get_args(annotation)[1]
+            below = location[location.index(part) + 2 :]
+            return named if isinstance(named, type) and issubclass(named, BaseModel) and not below else None
         current = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
     return current

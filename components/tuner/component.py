@@ -84,7 +84,7 @@ def _figures(search: Search, positives: str) -> dict[str, str | int | float]:
     configured = {key: json.loads(json.dumps(getattr(model, key))) for key in values}
     for one in search.completed:
         if decoded(one.hyperparameters.values) == configured:
-            figures["configured_score"] = one.score
+            figures.setdefault("configured_score", one.score)
     return figures
 
 

@@ -79,7 +79,10 @@ class Search(base_tuner.BaseTuner):
     def on_search_begin(self) -> None:
         """Says what is there of an earlier search."""
         if self.completed:
-            progress.info("goes on after %d trials that are there already", len(self.completed))
+            number = len(self.completed)
+            progress.info(
+                "goes on after %d trial%s there already", number, "s that are" if number > 1 else " that is"
+            )
 
     def on_trial_begin(self, trial: trial.Trial) -> None:
         """Starts the clock."""
@@ -115,7 +118,7 @@ class Search(base_tuner.BaseTuner):
             len(self.oracle.end_order),
             of,
             METRICS[self.metric],
-            "is not a number" if ended.score is None else f"{ended.score:.4f}",
+            f"{ended.score:.4f}" if ended.status == _COMPLETED else "is not a number",
             self._history.best_epoch,
             len(self._history.metrics["loss"]),
             time.monotonic() - self._began,
