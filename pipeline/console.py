@@ -197,9 +197,11 @@ def _training(node: Node) -> str:
 
 def _search(node: Node) -> str:
     of = _properties(node, "best_hyperparameters")
-    title = METRICS[of["metric"]]
-    text = f"best of {of['trials']} trials: {sentence(json.loads(of['values']))}; validation {title} {of['score']:.4f}"
-    return text + (f" ({of['configured_score']:.4f} as configured)" if "configured_score" in of else "")
+    configured = f" ({of['configured_score']:.4f} as configured)" if "configured_score" in of else ""
+    return (
+        f"best of {of['trials']} trials, validation {METRICS[of['metric']]} {of['score']:.4f}{configured}:"
+        f" {sentence(json.loads(of['values']))}"
+    )
 
 
 def _tuned_values(node: Node) -> str:

@@ -74,7 +74,8 @@ def test_trials_and_the_best_are_in_ml_metadata_and_the_trainer_takes_the_best(t
     assert json.loads(best["values"]) == {"embedding_dim": dims[0]}
     assert best["score"] == pytest.approx(trials[0]["score"], abs=1e-5)
     assert best["configured_score"] == pytest.approx(trials[dims.index(32)]["score"], abs=1e-5)
-    assert figure(node).startswith(f"best of 2 trials: embedding_dim {dims[0]}; validation log-loss 0.")
+    assert figure(node).startswith("best of 2 trials, validation log-loss 0.")
+    assert figure(node).endswith(f" as configured): embedding_dim {dims[0]}")
 
     assert dims[0] in embedding_dims(first)
     assert dims[1] not in embedding_dims(first)
@@ -121,3 +122,12 @@ def test_tune_searches_again_from_the_trials_there_are(run, tuned, caplog):
     assert later.nodes["tuned_values"].output("hyperparameters").id == newest.id
     hyperparameters = open_store(config).artifacts("HyperParameters")
     assert [properties(one)["trials"] for one in hyperparameters] == [2, 3]
+
+
+def test_a_half_written_record_of_trials_begins_the_search_anew(run, tuned):
+    """As of a process that was killed while KerasTuner wrote it."""
+    config, _ = tuned
+    (record,) = config.tuning_dir.glob("*/search/oracle.json")
+    record.write_text(record.read_text()[:100])
+    _, again = run("MovieTuner", "tuning.tune=true", "tuning.max_trials=1")
+    assert again.nodes["MovieTuner"].output("best_hyperparameters").properties["trials"] == 1

@@ -133,6 +133,7 @@ def test_more_trials_go_on_from_those_there_are(tmp_path):
     assert len(more.completed) == 2
 
 
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:All-NaN")
 def test_a_search_whose_trials_all_diverge_finds_nothing(tmp_path, caplog):
     """A score that is not a number is a failed trial; the best of none is an error."""
     model = DotProductConfig(**SMALL, embedding_l2=1e39)  # beyond float32
