@@ -17,6 +17,7 @@ import keras
 import keras_tuner
 import numpy as np
 from keras_tuner.engine import base_tuner, oracle, trial
+from keras_tuner.engine import hyperparameters as hp_module
 
 from components.errors import ModelError
 from components.models import VocabularySizes
@@ -197,6 +198,14 @@ def _starting(kind: type[oracle.Oracle], values: Mapping[str, Any]) -> type[orac
             if not self.trials and len(values) == len(self.hyperparameters.space):
                 return dict(values)
             return super()._random_values()
+
+        def populate_space(self, trial_id: str) -> dict[str, Any]:
+            response = super().populate_space(trial_id)
+            # Where the best is expected at the very end of a range of whole numbers, KerasTuner goes one beyond.
+            for one in self.hyperparameters.space:
+                if isinstance(one, hp_module.Int) and response.get("values"):
+                    response["values"][one.name] = min(response["values"][one.name], one.max_value)
+            return response
 
     return FromTheConfigured
 

@@ -114,6 +114,20 @@ def test_a_search_that_was_interrupted_goes_on_as_if_nothing_had_happened(
     assert [score for *_, score in trials(again)] == pytest.approx([score for *_, score in trials(whole)])
 
 
+def test_no_value_is_beyond_its_range(tmp_path):
+    """Also where everything says that more is better: KerasTuner would go to 65."""
+    space = {"embedding_dim": {"min": 2, "max": 64}}
+    oracle = make(tmp_path, max_trials=12, keys=("embedding_dim",), space=space).oracle
+    dims = []
+    for _ in range(12):
+        trial = oracle.create_trial("tuner0")
+        dims.append(trial.hyperparameters.values["embedding_dim"])
+        oracle.update_trial(trial.trial_id, {"val_loss": 1 / dims[-1]})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    assert max(dims) == 64
+
+
 def test_an_error_is_no_failed_trial(tmp_path, monkeypatch):
     """KerasTuner would count a full disk as three bad trials, and never go on."""
 
