@@ -29,7 +29,15 @@ _NEVER_SEARCHED = (
     "temperature",
     "memory_mb",
 )
-# Of these, with which others the tuned values are as good.
+# Without effect but for one loss of interaction.
+_OF_LOSS = {
+    "negatives": "binary",
+    "negative_exponent": "binary",
+    "exclude_positives": "binary",
+    "rest_weight": "softmax",
+    "vector_dropout": "softmax",
+}
+# With others of these, tuned values are as good.
 _NO_MATTER = ("seed", "epochs", "patience", "refit", "temperature", "memory_mb")
 
 
@@ -71,12 +79,14 @@ _SOFTMAX = {
     "embedding_l2": _log(1.0, 100.0),
     "learning_rate": _log(0.003, 0.03),
     "batch_size": _log(64, 512),  # users
+    "rest_weight": Dimension(min=0.0, max=0.5, scale="linear"),
+    "vector_dropout": Dimension(min=0.0, max=0.6, scale="linear"),
 }
 _LAYERS = Dimension(choices=((32,), (64,), (128,), (64, 32), (128, 64)))
 _DROPOUT = Dimension(min=0.0, max=0.5, scale="linear")
 _PERCEPTRON = {
     "embedding_dim": _log(4, 128),
-    "embedding_l2": _log(0.3, 30.0),
+    "embedding_l2": _log(0.1, 10.0),
     "learning_rate": _log(0.0003, 0.003),
     **_ROWS,
     "hidden_units": _LAYERS,
@@ -173,12 +183,12 @@ def _decoded(value: Any) -> Any:
 
 
 def _check_key(model: ModelConfig, key: str, where: str) -> None:
-    known = [name for name in type(model).model_fields if name not in _NEVER_SEARCHED]
-    implicit = model.objective == "interaction" and model.loss == "binary"
-    if not implicit:
-        known = [
-            name for name in known if name not in ("negatives", "negative_exponent", "exclude_positives")
-        ]
+    loss = model.loss if model.objective == "interaction" else ""
+    known = [
+        name
+        for name in type(model).model_fields
+        if name not in _NEVER_SEARCHED and _OF_LOSS.get(name, loss) == loss
+    ]
     if key in known:
         return
     close = difflib.get_close_matches(key, known, n=1)

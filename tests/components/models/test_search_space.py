@@ -41,6 +41,7 @@ def test_default_spaces_are_allowed_and_have_the_defaults_in_them(name, objectiv
 def test_spaces_follow_model_and_loss():
     assert "hidden_units" not in search_space(DotProductConfig(), {})
     assert "negatives" not in search_space(DotProductConfig(objective="interaction"), {})
+    assert "vector_dropout" in search_space(DotProductConfig(objective="interaction"), {})
     assert "negatives" in search_space(DotProductConfig(objective="interaction", loss="binary"), {})
     assert "negatives" in search_space(MlpConfig(objective="interaction"), {})
     assert "mlp_dim" in search_space(NeuMfConfig(), {})
@@ -79,6 +80,7 @@ def test_given_dimensions_replace_the_default_ones_in_part_or_in_whole():
         ({}, ["hidden_units"], ["tuning.keys", "'hidden_units' of dot_product", "one of"]),
         ({}, ["seed"], ["'seed'"]),
         ({}, ["negatives"], ["'negatives'"]),
+        ({}, ["vector_dropout"], ["'vector_dropout'"]),
         ({}, ["bias_l2"], ["no default range", "tuning.space.bias_l2"]),
         ({"embedding_dim": Dimension(min=0)}, None, ["embedding_dim.min", "found:    0", "greater than"]),
         ({"embedding_dim": Dimension(max=9999)}, None, ["embedding_dim.max", "9999", "less than or equal"]),

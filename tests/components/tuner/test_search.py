@@ -66,14 +66,23 @@ def test_a_search_starts_from_the_configured_values_and_scores_as_the_trainer_tr
     assert lines[0].endswith(", the best: embedding_dim 32, learning_rate 0.003")
 
 
-def test_interaction_is_searched_by_its_ranking_metric_and_lists_are_choices(tmp_path):
-    model = MlpConfig(objective="interaction", batch_size=256, epochs=1)
-    search = make(tmp_path, model, "val_ndcg@10", max_trials=2, keys=("negatives", "hidden_units"))
+@pytest.mark.parametrize(
+    ("model", "metric", "keys"),
+    [
+        (MlpConfig(objective="interaction", batch_size=256), "val_ndcg@10", ("negatives", "hidden_units")),
+        (DotProductConfig(objective="interaction"), "val_recall@10", ("vector_dropout", "embedding_l2")),
+    ],
+    ids=["binary", "softmax"],
+)
+def test_interaction_is_searched_by_its_ranking_metric(tmp_path, model, metric, keys):
+    """Greater is better; choices may be lists, such as layers."""
+    search = make(tmp_path, model, metric, max_trials=2, epochs=1, keys=keys)
     search.search()
     assert search.completed[0].score == max(score for *_, score in trials(search))
     for _, values, score in trials(search):
         assert 0 <= score <= 1
-        assert isinstance(with_values(model, values).hidden_units, tuple)
+        assert decoded(values).keys() == set(keys)
+        assert isinstance(with_values(model, values), type(model))
 
 
 @pytest.mark.parametrize("algorithm", ["bayesian", "hyperband"])
