@@ -107,6 +107,7 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
     Examples:
       marquee run
       marquee run --config ml-1m
+      marquee run --set tuning.tune=true               search the model's best values first
       marquee run --set data.path=ratings.csv --set data.columns.user_id=userId
     """
     from pipeline.config import load_config

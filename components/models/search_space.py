@@ -36,6 +36,8 @@ _OF_LOSS = {
     "exclude_positives": "binary",
     "rest_weight": "softmax",
     "vector_dropout": "softmax",
+    "popularity_adjustment": "softmax",
+    "user_learning_rate": "softmax",
 }
 # With others of these, tuned values are as good.
 _NO_MATTER = ("seed", "epochs", "patience", "refit", "temperature", "memory_mb")
@@ -76,9 +78,9 @@ _DOT_PRODUCT = {
 }
 _SOFTMAX = {
     "embedding_dim": _log(16, 256),
-    "embedding_l2": _log(1.0, 100.0),
+    "embedding_l2": _log(0.5, 50.0),
     "learning_rate": _log(0.003, 0.03),
-    "batch_size": _log(64, 512),  # users
+    "batch_size": _log(32, 256),  # users
     "rest_weight": Dimension(min=0.0, max=0.5, scale="linear"),
     "vector_dropout": Dimension(min=0.0, max=0.6, scale="linear"),
 }
@@ -104,7 +106,7 @@ def default_space(model: ModelConfig) -> dict[str, Dimension]:
     else:
         space = {**_PERCEPTRON}
         if model.objective == "interaction":
-            space["embedding_l2"] = _log(0.001, 0.1)
+            space |= {"embedding_l2": _log(0.005, 0.5), "learning_rate": _log(0.001, 0.01)}
         if isinstance(model, NeuMfConfig):
             space["mlp_dim"] = _log(4, 128)
     if model.objective == "interaction" and model.loss == "binary":
