@@ -28,6 +28,7 @@ _NEVER_SEARCHED = (
     "refit",
     "temperature",
     "memory_mb",
+    "warm_start",
 )
 # Without effect but for one loss of interaction.
 _OF_LOSS = {
@@ -40,7 +41,7 @@ _OF_LOSS = {
     "user_learning_rate": "softmax",
 }
 # With others of these, tuned values are as good.
-_NO_MATTER = ("seed", "epochs", "patience", "refit", "temperature", "memory_mb")
+_NO_MATTER = ("seed", "epochs", "patience", "refit", "temperature", "memory_mb", "warm_start")
 
 
 class Dimension(BaseModel):
