@@ -107,6 +107,7 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
     Examples:
       marquee run
       marquee run --config ml-1m
+      marquee run --set tuning.tune=true               search the model's best values first
       marquee run --set data.path=ratings.csv --set data.columns.user_id=userId
     """
     from pipeline.config import load_config
@@ -184,6 +185,7 @@ def _execute(
         MarqueeError: A component failed, or was interrupted.
     """
     from components.versions import storage_error
+    from pipeline.console import progress
 
     component, since = "Pipeline", time.monotonic()
     status = console.status(_escaped(f"{prefix}Loading TFX..."))
@@ -202,7 +204,8 @@ def _execute(
     try:
         from pipeline.runners import local
 
-        local.run(create(), observe)
+        with progress(console):
+            local.run(create(), observe)
     except (Exception, KeyboardInterrupt) as error:
         status.stop()
         tell(component, time.monotonic() - since, error)

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -16,8 +16,10 @@ from components.data_gate.settings import DataGateSettings
 from components.errors import ConfigError
 from components.example_gen.settings import IngestSettings
 from components.models.hyperparameters import MODEL_CONFIGS, AnyModelConfig, DotProductConfig
+from components.models.search_space import Dimension, search_space
 from components.ranking.settings import RankingSettings
 from components.serving_validator.settings import ServingValidatorSettings
+from components.tuner.settings import TuningSettings
 
 if TYPE_CHECKING:
     from components.example_gen.detection import Source
@@ -157,6 +159,7 @@ class PipelineConfig(_Section):
     label: LabelConfig = Field(LabelConfig(), description="The label.")
     transform: TransformConfig = Field(TransformConfig(), description="The transformation.")
     model: AnyModelConfig = Field(DotProductConfig(), description="The model and its training.")
+    tuning: TuningSettings = Field(TuningSettings(), description="The search for the model's best values.")
     evaluation: EvaluationConfig = Field(EvaluationConfig(), description="The evaluation.")
     serving: ServingConfig = Field(ServingConfig(), description="The validation of the export.")
     blessing: BlessingSettings = Field(BlessingSettings(), description="The other rules of the blessing.")
@@ -183,6 +186,25 @@ class PipelineConfig(_Section):
             values["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "marquee"
         return values
 
+    @model_validator(mode="after")
+    def _something_to_search(self) -> PipelineConfig:
+        if not self.search_space() and self.tuning.tune:
+            raise ConfigError(
+                "The search space is empty.",
+                where="key tuning.keys",
+                found=f"{list(self.tuning.keys)}" if self.tuning.keys is not None else None,
+                expected="at least one hyperparameter that is not set under model to other than its default",
+            )
+        return self
+
+    def search_space(self) -> dict[str, Dimension]:
+        """What a search searches.
+
+        Raises:
+            ConfigError: `tuning.keys` or `tuning.space` do not fit the model.
+        """
+        return search_space(self.model, self.tuning.space, self.tuning.keys)
+
     @property
     def pipeline_root(self) -> Path:
         """Folder of this pipeline: artifacts, metadata, logs and pushed models."""
@@ -202,6 +224,11 @@ class PipelineConfig(_Section):
     def serving_model_dir(self) -> Path:
         """Folder of pushed versions; what TensorFlow Serving is given as the model's base path."""
         return self.pipeline_root / "serving"
+
+    @property
+    def tuning_dir(self) -> Path:
+        """Folder of the trials of each search, from which an interrupted one goes on."""
+        return self.pipeline_root / "tuning"
 
     @property
     def log_dir(self) -> Path:
@@ -383,5 +410,9 @@ def _model_at(location: Sequence[Any], values: Mapping[str, Any]) -> type[BaseMo
             current = MODEL_CONFIGS.get(str(name), DotProductConfig)
             continue
         annotation = current.model_fields[part].annotation
+        if get_origin(annotation) is dict:  # by names of the user's, such as tuning.space
+            named = get_args(annotation)[1]
+            below = location[location.index(part) + 2 :]
+            return named if isinstance(named, type) and issubclass(named, BaseModel) and not below else None
         current = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
     return current

@@ -16,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from components.features import GENRES_KEY, MOVIE_KEY, USER_KEY
+from components.models.search_space import sentence
+from components.tuner.settings import METRICS
 from pipeline.runs import Node
 
 _STYLES = {"done": "green", "cached": "cyan", "failed": "red", "running": "yellow", "interrupted": "red"}
@@ -64,6 +66,22 @@ def captured(log: Path | None, verbose: bool = False) -> Iterator[Console]:
             sink.close()
         for descriptor in saved:
             os.close(descriptor)
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[None]:
+    """Shows what components log to `marquee.progress` while they run, a line each."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            console.print(f"    {record.getMessage()}", markup=False, soft_wrap=True)
+
+    handler, logger = Handler(), logging.getLogger("marquee.progress")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def component_line(name: str, state: str, seconds: float, figure: str) -> Text:
@@ -173,7 +191,8 @@ def _training(node: Node) -> str:
         figures = f"AUC {of['val_auc']:.4f}, log-loss {of['val_loss']:.4f}"
     else:
         figures = f"NDCG@10 {of['val_ndcg@10']:.4f}, recall@10 {of['val_recall@10']:.4f}"
-    text = f"{of['model_name']}: validation {figures} at epoch {of['best_epoch']} of {of['epochs']}"
+    tuned = ", tuned" if of.get("tuned") else ""
+    text = f"{of['model_name']}{tuned}: validation {figures} at epoch {of['best_epoch']} of {of['epochs']}"
     return f"{text}; {_start(of)}" if "warm_start" in of else text
 
 
@@ -191,6 +210,28 @@ def _start(of: dict[str, Any]) -> str:
 def _base_model(node: Node) -> str:
     artifact = node.output("model")
     return f"model {artifact.id}" if artifact else "no model was blessed on earlier data"
+
+
+def _search(node: Node) -> str:
+    of = _properties(node, "best_hyperparameters")
+    configured = f" ({of['configured_score']:.4f} as configured)" if "configured_score" in of else ""
+    return (
+        f"best of {of['trials']} trials, validation {METRICS[of['metric']]} {of['score']:.4f}{configured}:"
+        f" {sentence(json.loads(of['values']))}"
+    )
+
+
+def _tuned_values(node: Node) -> str:
+    tuned, outdated = node.output("hyperparameters"), node.output("outdated")
+    if outdated:
+        rows, rows_now = outdated.properties["train_rows"], _properties(node, "verdict")["train_rows"]
+        return (
+            f"not reused, as the data have drifted since ({rows:,} train rows then, {rows_now:,} now):"
+            " search again with tuning.tune"
+        )
+    return (
+        f"hyperparameters {tuned.id}" if tuned else "none: the model's values are those of the configuration"
+    )
 
 
 def _baseline(node: Node) -> str:
@@ -264,6 +305,8 @@ _FIGURES: dict[str, Callable[[Node], str]] = {
     "DataGate": _gate,
     "Transform": _vocabularies,
     "latest_blessed_base": _base_model,
+    "MovieTuner": _search,
+    "tuned_values": _tuned_values,
     "MovieTrainer": _training,
     "latest_blessed_model": _baseline,
     "Evaluator": _verdict,

@@ -1,7 +1,8 @@
 """Removes old artifacts and versions, and keeps ML Metadata true; needs no TensorFlow.
 
 Kept are the newest runs with all they made or used, the newest versions with their models, the served version, the
-baseline, and whatever those descend from in ML Metadata: examples, transform graph, schema, movies... A removed
+baseline, and whatever those descend from in ML Metadata: examples, transform graph, schema, movies... Of the searches
+for hyperparameters the values that a kept model has and those that the next runs take are kept. A removed
 artifact is marked DELETED first, and its files are removed then: TFX neither resolves it nor takes it from its cache,
 and a process that dies in between leaves files that `recovery.recover` removes.
 """
@@ -27,6 +28,8 @@ _COMPARED = ("baseline",)
 # The model that another one started from. It is kept, so that an unchanged run finds it and comes from the cache, but
 # not what it was made from: it has started from the one before it, and so on to the first.
 _STARTED_FROM = "base_model"
+
+_HYPERPARAMETERS = "HyperParameters"
 
 
 @dataclass(frozen=True)
@@ -118,21 +121,34 @@ def _kept(config: PipelineConfig, store: Store, keep: int, releases: list[Releas
     kept = _with_ancestors(store, roots - {0})
     # A kept model that is blessed stays so: it may be the baseline of a run that is to come from the cache.
     models = {artifact.id for artifact in store.artifacts("Model")} & kept
+    kept |= _tuned(store, kept)
     latest = {of["current_model_id"]: one.id for one, of in blessed if of.get("current_model_id") in models}
     return kept | set(latest.values())
 
 
+def _tuned(store: Store, kept: set[int]) -> set[int]:
+    """The best hyperparameters that runs go on reusing, with the trials behind these and behind kept ones."""
+    everything = store.artifacts(_HYPERPARAMETERS)
+    live = [one for one in everything if one.state == mlmd.Artifact.LIVE]
+    latest = {properties(one).get("purpose"): one.id for one in live}
+    found = {one.id for one in everything if one.id in kept} | set(latest.values())
+    events = store.raw.get_events_by_artifact_ids(sorted(found)) if found else []
+    made_by = {event.execution_id for event in events if event.type == mlmd.Event.OUTPUT}
+    events = store.raw.get_events_by_execution_ids(sorted(made_by)) if made_by else []
+    return {event.artifact_id for event in events if event.type == mlmd.Event.OUTPUT}
+
+
 def _with_ancestors(store: Store, ids: Iterable[int]) -> set[int]:
+    # What hyperparameters were searched on is of no use to those who take them, and may be large and old.
+    ends = {artifact.id for artifact in store.artifacts(_HYPERPARAMETERS)}
     kept: set[int] = set()
     bases: set[int] = set()
     new = set(ids)
     while new:
         kept |= new
-        made_by = {
-            event.execution_id
-            for event in store.raw.get_events_by_artifact_ids(sorted(new))
-            if event.type == mlmd.Event.OUTPUT
-        }
+        made = sorted(new - ends)
+        events = store.raw.get_events_by_artifact_ids(made) if made else []
+        made_by = {event.execution_id for event in events if event.type == mlmd.Event.OUTPUT}
         events = store.raw.get_events_by_execution_ids(sorted(made_by)) if made_by else []
         inputs = [event for event in events if event.type == mlmd.Event.INPUT]
         bases |= {event.artifact_id for event in inputs if _key(event) == _STARTED_FROM}

@@ -22,11 +22,15 @@ from components.evaluator import ThresholdEvaluator
 from components.example_gen.component import RatingsExampleGen
 from components.features import TEST_SPLIT
 from components.fingerprint import code_fingerprint
+from components.models.search_space import purpose
 from components.pusher import AtomicPusher
 from components.ranking.component import RankingEvaluator
 from components.schema import ImportSchemaGen
 from components.serving_validator.component import ServingValidator
 from components.trainer.component import MovieTrainer
+from components.tuner.component import MovieTuner
+from components.tuner.reuse import TunedValuesStrategy
+from components.tuner.settings import metric_of
 from pipeline.config import PipelineConfig, ServingConfig
 from pipeline.evaluation import eval_config
 from pipeline.store import connection_config
@@ -44,8 +48,8 @@ class _Trained:
     components: list[BaseComponent]
 
 
-def _trained(config: PipelineConfig) -> _Trained:
-    """What a run and a sweep have in common: ingest, checks, Transform and Trainer."""
+def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
+    """What a run and a sweep have in common: ingest, checks, Transform and Trainer; tuned values are of runs alone."""
     source = config.data.source()
     example_gen = RatingsExampleGen(source, config.data.ingest)
     schema_gen = ImportSchemaGen(str(Path(config.schema_path).resolve()))
@@ -97,16 +101,30 @@ def _trained(config: PipelineConfig) -> _Trained:
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
         current=example_gen.outputs["movies"],
     ).with_id("latest_blessed_base")
+    tuning: list[BaseComponent] = []
+    hyperparameters = None
+    if tuned and config.tuning.tune:
+        tuning = [_tuner(config, transform, example_gen.outputs["movies"])]
+        hyperparameters = tuning[0].outputs["best_hyperparameters"]
+    elif tuned:
+        tuning = [_tuned_values(config, data_gate)]
+        hyperparameters = tuning[0].outputs["hyperparameters"]
     trainer = MovieTrainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema_gen.outputs["schema"],
         movies=example_gen.outputs["movies"],
+        hyperparameters=hyperparameters,
         custom_config={
             "model": config.model.model_dump(),
             "positives": config.label.positives,
             "code": code_fingerprint(
-                "features.py", "models/*.py", "trainer/*.py", "serving.py", "ranking/metrics.py"
+                "features.py",
+                "models/*.py",
+                "trainer/*.py",
+                "serving.py",
+                "cold_start.py",
+                "ranking/metrics.py",
             ),
         },
         base_model=base_model.outputs["model"] if config.model.warm_start else None,
@@ -124,9 +142,42 @@ def _trained(config: PipelineConfig) -> _Trained:
             data_gate,
             transform,
             *([base_model] if config.model.warm_start else []),
+            *tuning,
             trainer,
         ],
     )
+
+
+def _tuner(config: PipelineConfig, transform: Transform, movies: BaseChannel) -> MovieTuner:
+    return MovieTuner(
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        movies=movies,
+        custom_config={
+            "model": config.model.model_dump(),
+            "tuning": config.tuning.model_dump(exclude={"tune", "max_rows_ratio", "max_positives_ratio"}),
+            "positives": config.label.positives,
+            "metric": metric_of(config.model.objective, config.blessing.ranking_metric),
+            "folder": str(config.tuning_dir),
+            "code": code_fingerprint(
+                "features.py", "models/*.py", "trainer/*.py", "tuner/*.py", "ranking/metrics.py"
+            ),
+        },
+    )
+
+
+def _tuned_values(config: PipelineConfig, data_gate: DataGate) -> Resolver:
+    return Resolver(
+        strategy_class=TunedValuesStrategy,
+        config={
+            "purpose": purpose(config.model, config.search_space(), config.label.positives),
+            "max_rows_ratio": config.tuning.max_rows_ratio,
+            "max_positives_ratio": config.tuning.max_positives_ratio,
+        },
+        hyperparameters=Channel(type=standard_artifacts.HyperParameters),
+        outdated=Channel(type=standard_artifacts.HyperParameters),
+        verdict=data_gate.outputs["verdict"],
+    ).with_id("tuned_values")
 
 
 def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None = None) -> Pipeline:
@@ -140,7 +191,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         DataError: The input is missing, or its layout or header is not what it should be.
         ConfigError: The schema cannot be read.
     """
-    trained = _trained(config)
+    trained = _trained(config, tuned=True)
     model = trained.trainer.outputs["model"]
     examples = trained.example_gen.outputs["examples"]
     baseline = Resolver(
@@ -196,7 +247,7 @@ def create_sweep_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] 
 
     Args and Raises: As `create_pipeline`.
     """
-    trained = _trained(config)
+    trained = _trained(config, tuned=False)
     return _pipeline(config, [*trained.components, _ranking_evaluator(config, trained)], beam_pipeline_args)
 
 

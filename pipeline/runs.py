@@ -89,6 +89,7 @@ class Run:
                 (
                     "model_name",
                     "objective",
+                    "tuned",
                     "parameters",
                     "best_epoch",
                     "train_loss",

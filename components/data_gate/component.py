@@ -26,9 +26,11 @@ from components.data_gate import counts, rules
 from components.data_gate.rules import Data, Expectations, Finding
 from components.data_gate.settings import DataGateSettings
 from components.errors import DataError
+from components.features import TRAIN_SPLIT
 
 FINDINGS_FILE = "findings.json"
 NUM_FATAL, NUM_WARN, WARNINGS = "num_fatal", "num_warn", "warnings"
+TRAIN_ROWS, TRAIN_LIKED = "train_rows", "train_liked"
 _SHOWN = 5  # how many of many findings a message lists
 _DAY = 86_400
 
@@ -37,7 +39,8 @@ class DataVerdict(types.Artifact):
     """What the data gate found: findings.json, a list of objects with the fields of `rules.Finding`.
 
     Custom properties: `num_fatal` (0, as a run with one has failed), `num_warn`, `compared` (1 where there
-    was a baseline), and `warnings`, the sentences of the first few as JSON.
+    was a baseline), `train_rows`, `train_liked` (those of them with a positive), and `warnings`, the sentences
+    of the first few as JSON.
     """
 
     TYPE_NAME = "DataVerdict"
@@ -76,11 +79,12 @@ class Executor(base_executor.BaseExecutor):
         baseline = None
         if input_dict.get("baseline_examples") and input_dict.get("baseline_statistics"):
             baseline = data(input_dict["baseline_examples"][0], input_dict["baseline_statistics"][0])
+        current = data(
+            artifact_utils.get_single_instance(input_dict["examples"]),
+            artifact_utils.get_single_instance(input_dict["statistics"]),
+        )
         findings = rules.check(
-            data(
-                artifact_utils.get_single_instance(input_dict["examples"]),
-                artifact_utils.get_single_instance(input_dict["statistics"]),
-            ),
+            current,
             baseline,
             read_anomalies(artifact_utils.get_single_instance(input_dict["anomalies"])),
             schema,
@@ -100,6 +104,8 @@ class Executor(base_executor.BaseExecutor):
         verdict.set_int_custom_property(NUM_FATAL, len(fatal))
         verdict.set_int_custom_property(NUM_WARN, len(findings) - len(fatal))
         verdict.set_int_custom_property("compared", int(baseline is not None))
+        verdict.set_int_custom_property(TRAIN_ROWS, current.profile[TRAIN_SPLIT].rows)
+        verdict.set_int_custom_property(TRAIN_LIKED, current.profile[TRAIN_SPLIT].positives)
         shown = [finding.sentence for finding in findings[:_SHOWN]]
         verdict.set_string_custom_property(WARNINGS, json.dumps(shown, ensure_ascii=False))
 

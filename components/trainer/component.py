@@ -66,6 +66,7 @@ class MovieTrainer(base_component.BaseComponent):
         transform_graph: Output of Transform.
         schema: Schema of the raw examples.
         movies: The movies table of the ratings ExampleGen.
+        hyperparameters: The best ones of a search, which replace those of `model`; may be empty.
         custom_config: `model` (fields of one of `components.models.hyperparameters`), and `code`, a
             fingerprint that makes a changed program train again.
         base_model: Where the model is configured to start from another one, that one; none is a cold start.
@@ -85,6 +86,7 @@ class MovieTrainer(base_component.BaseComponent):
         movies: types.BaseChannel,
         custom_config: dict[str, Any],
         base_model: types.BaseChannel | None = None,
+        hyperparameters: types.BaseChannel | None = None,
     ) -> None:
         super().__init__(
             spec=MovieTrainerSpec(
@@ -93,6 +95,7 @@ class MovieTrainer(base_component.BaseComponent):
                 schema=schema,
                 movies=movies,
                 base_model=base_model,
+                hyperparameters=hyperparameters,
                 train_args=trainer_pb2.TrainArgs(),
                 eval_args=trainer_pb2.EvalArgs(),
                 run_fn=f"{run_fn.__module__}.{run_fn.__qualname__}",

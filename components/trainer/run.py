@@ -23,6 +23,7 @@ from components import features
 from components.cold_start import crowd
 from components.models import VocabularySizes, movie_vectors
 from components.models.hyperparameters import AnyModelConfig, ModelConfig
+from components.models.search_space import decoded, sentence, with_values
 from components.serving import export, read_movies
 from components.trainer import warm_start
 from components.trainer.input import read_catalogue, read_examples
@@ -33,10 +34,14 @@ RUN_SUMMARY = "training.json"
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains the configured model and writes the export, TensorBoard logs with the embedding space, and
-    `training.json`."""
+    """Trains the configured model; writes the export, TensorBoard logs with the embedding space, and `training.json`.
+
+    Tuned values, where there are any, take the place of the model's own.
+    """
     started = time.process_time()
-    config = TypeAdapter(AnyModelConfig).validate_python(fn_args.custom_config["model"])
+    config: ModelConfig = TypeAdapter(AnyModelConfig).validate_python(fn_args.custom_config["model"])
+    tuned = (fn_args.hyperparameters or {}).get("values", {})
+    config = with_values(config, tuned)
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     sizes = vocabulary_sizes(transform)
     train, evaluation, test = (
@@ -88,6 +93,7 @@ def run_fn(fn_args: FnArgs) -> None:
     summary = {
         "model_name": config.name,
         "objective": config.objective,
+        **({"tuned": sentence(decoded(tuned))} if tuned else {}),
         "parameters": int(model.count_params()),
         "train_rows": len(train[user]),
         "best_epoch": history.best_epoch,

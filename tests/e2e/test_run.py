@@ -22,6 +22,7 @@ COMPONENTS = {
     "latest_blessed_data",
     "DataGate",
     "Transform",
+    "tuned_values",
     "MovieTrainer",
     "latest_blessed_model",
     "Evaluator",

@@ -1,0 +1,1 @@
+"""Searches the best hyperparameters of a model."""

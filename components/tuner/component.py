@@ -1,0 +1,135 @@
+"""The stock Tuner with the movies table, a folder in which trials outlive the process, and figures in ML Metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.components.tuner import executor as tuner_executor
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.proto import trainer_pb2
+from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ChannelParameter
+from tfx.utils import json_utils
+
+from components.data_gate.component import TRAIN_LIKED, TRAIN_ROWS
+from components.example_gen.component import Movies
+from components.features import LABEL_KEY
+from components.models.search_space import decoded, purpose
+from components.tuner.run import tuner_fn
+from components.tuner.search import Search, results
+
+# Custom property of the best hyperparameters by which they are found again, see `reuse`.
+PURPOSE = "purpose"
+
+
+class Executor(tuner_executor.Executor):
+    """Runs the search in a folder of its own, and records what came of it."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        config = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        folder = Path(config.pop("folder")) / _fingerprint(config, input_dict)
+        config["movies_uri"] = input_dict["movies"][0].uri
+        found = tuner_executor.search(
+            input_dict,
+            {**exec_properties, standard_component_specs.CUSTOM_CONFIG_KEY: json_utils.dumps(config)},
+            str(folder),
+        )
+        tuner_executor.write_best_hyperparameters(found, output_dict)
+        best = artifact_utils.get_single_instance(
+            output_dict[standard_component_specs.BEST_HYPERPARAMETERS_KEY]
+        )
+        for name, value in _figures(found, config["positives"]).items():
+            if isinstance(value, str):
+                best.set_string_custom_property(name, value)
+            elif isinstance(value, int):
+                best.set_int_custom_property(name, value)
+            else:
+                best.set_float_custom_property(name, value)
+        trials = artifact_utils.get_single_instance(output_dict[standard_component_specs.TUNER_RESULTS_KEY])
+        trials.set_string_custom_property("trials", results(found))
+
+
+def _fingerprint(config: dict[str, Any], input_dict: dict[str, list[types.Artifact]]) -> str:
+    """Digest of all that trials depend on: artifacts never change, and more trials go on from the same ones."""
+    tuning = {key: value for key, value in config["tuning"].items() if key != "max_trials"}
+    uris = {key: [artifact.uri for artifact in artifacts] for key, artifacts in input_dict.items()}
+    text = json.dumps([{**config, "tuning": tuning}, uris], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _figures(search: Search, positives: str) -> dict[str, str | int | float]:
+    best, model = search.completed[0], search.model
+    values = decoded(best.hyperparameters.values)
+    liked = search.rows.x[LABEL_KEY]
+    figures: dict[str, str | int | float] = {
+        PURPOSE: purpose(model, values, positives),
+        "model_name": model.name,
+        "objective": model.objective,
+        "metric": search.metric,
+        "score": best.score,
+        "trials": len(search.completed),
+        "values": json.dumps(values),
+        TRAIN_ROWS: len(liked),
+        TRAIN_LIKED: int(liked.sum()),
+    }
+    configured = {key: json.loads(json.dumps(getattr(model, key))) for key in values}
+    for one in search.completed:
+        if decoded(one.hyperparameters.values) == configured:
+            figures.setdefault("configured_score", one.score)
+    return figures
+
+
+class MovieTunerSpec(standard_component_specs.TunerSpec):
+    """The stock specification and the movies table."""
+
+    INPUTS = {**standard_component_specs.TunerSpec.INPUTS, "movies": ChannelParameter(type=Movies)}
+
+
+class MovieTuner(base_component.BaseComponent):
+    """Searches the best hyperparameters of a model.
+
+    Args:
+        examples: Transformed examples with the splits `train` and `eval`.
+        transform_graph: Output of Transform.
+        movies: The movies table of the ratings ExampleGen.
+        custom_config: `model` (fields of one of `components.models.hyperparameters`), `tuning` (those of
+            `TuningSettings`), `positives` (`features.LIKED` or `features.RATED`), `metric` (see `search.metric_of`),
+            `folder`, in which each search has a folder with its trials, and `code`, a fingerprint that makes a changed
+            program search again.
+
+    Outputs: `best_hyperparameters`, with the best trial and its score as custom properties, and `tuner_results`, with
+    all trials in the file and in the custom property `trials`.
+    """
+
+    SPEC_CLASS = MovieTunerSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        transform_graph: types.BaseChannel,
+        movies: types.BaseChannel,
+        custom_config: dict[str, Any],
+    ) -> None:
+        super().__init__(
+            spec=MovieTunerSpec(
+                examples=examples,
+                transform_graph=transform_graph,
+                movies=movies,
+                train_args=trainer_pb2.TrainArgs(),
+                eval_args=trainer_pb2.EvalArgs(),
+                tuner_fn=f"{tuner_fn.__module__}.{tuner_fn.__qualname__}",
+                custom_config=json_utils.dumps(custom_config),
+                best_hyperparameters=types.Channel(type=standard_artifacts.HyperParameters),
+                tuner_results=types.Channel(type=standard_artifacts.TunerResults),
+            )
+        )
