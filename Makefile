@@ -30,7 +30,7 @@ check: setup ## Lint, types and import rules only
 bench-ingest: setup ## Our ExampleGen against the stock CsvExampleGen on 1M rows
 	@$(BIN)/python tests/benchmarks/bench_ingest.py $(ARGS)
 
-bench-models: setup ## The three models beside simple baselines on MovieLens 100K (ARGS="--seeds 42 43 44")
+bench-models: setup ## The models beside tuned baselines on MovieLens 100K (ARGS="--seeds 42 43 44")
 	@$(BIN)/python tests/benchmarks/bench_models.py $(ARGS)
 
 bench-gates: setup ## What the gates add to a run on MovieLens 100K

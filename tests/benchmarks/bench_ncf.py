@@ -30,6 +30,14 @@ DATA = REPOSITORY.parent / "shared" / "data" / "ml-1m-ncf"
 MOVIES = DATA.parent / "ml-1m-half" / "movies.dat"
 K = 10
 
+_PERCEPTRON = {
+    "embedding_dim": 64,
+    "hidden_units": "[128,64]",
+    "negatives": 4,
+    "batch_size": 2048,
+    "epochs": 14,
+    "patience": 2,
+}
 SETTINGS: dict[str, dict[str, Any]] = {
     "dot_product": {
         "embedding_dim": 512,
@@ -39,9 +47,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "patience": 99,
     },
     "two_tower": {"embedding_dim": 256, "embedding_l2": 10, "epochs": 30, "batch_size": 256, "patience": 99},
-    "neumf": {},
-    "mlp": {},
-    "genre_mlp": {},
+    "mlp": _PERCEPTRON,
+    "genre_mlp": _PERCEPTRON,
+    "neumf": {**_PERCEPTRON, "mlp_dim": 32},
 }
 KNOWN = (
     ("popularity", 0.453, 0.254),
