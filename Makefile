@@ -8,7 +8,7 @@ ARGS ?=
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-faults check bench-ingest bench-models bench-gates bench-train bench-ncf lock clean
+.PHONY: help setup run test test-long test-faults check bench-ingest bench-models bench-gates bench-train bench-ncf lock clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -19,6 +19,9 @@ run: setup ## Train, evaluate and push a recommender on MovieLens 100K (ARGS="--
 test: setup ## Lint, check types and imports, and run every test
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-long: setup ## Whole runs of single features: warm start, search, sweep
+	@$(BIN)/python -m pytest -m long $(ARGS)
 
 test-faults: setup ## The long batteries: kill -9 at 20 random moments of a run, and the like
 	@$(BIN)/python -m pytest -m faults -s $(ARGS)

@@ -77,7 +77,8 @@ class ModelConfig(BaseModel):
         description="Learning rate of users' vectors, in units of the others' (loss softmax).",
     )
     schedule: Literal["constant", "linear", "cosine"] = Field(
-        "constant", description="How the learning rate falls to nothing over `epochs`, if it does."
+        "constant",
+        description="How the learning rate falls to nothing over `epochs`, if it does; nothing stops early then.",
     )
     batch_size: int = Field(
         1024,
@@ -139,7 +140,6 @@ class DotProductConfig(ModelConfig):
         "schedule": "linear",
         "batch_size": 64,
         "epochs": 40,
-        "patience": 40,
     }
 
     name: Literal["dot_product"] = Field("dot_product", description="Name of the model in the registry.")

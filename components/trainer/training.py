@@ -135,7 +135,9 @@ def fit(
     model, recorded, spent, seen = _train(
         config, sizes, train, config.epochs, (validate(train, held), monitor, sign), on_epoch, start
     )
-    best = int(np.argmin(sign * np.array(recorded[monitor]))) + 1
+    best = len(recorded["loss"])
+    if config.schedule == "constant":
+        best = int(np.argmin(sign * np.array(recorded[monitor]))) + 1
     weights = layer_weights(model)
     _adjust(config, model)
     calibration = _calibrate(config, model, train, held)
@@ -253,7 +255,8 @@ def _train(
         if validation:
             validate, monitor, sign = validation
             found |= validate(model)
-            if sign * found[monitor] < best:
+            # A schedule that falls to nothing is followed to its end: the metric half way says little of it.
+            if sign * found[monitor] < best or config.schedule != "constant":
                 best, best_epoch, weights = sign * found[monitor], epoch, model.get_weights()
         for name, value in found.items():
             recorded.setdefault(name, []).append(value)

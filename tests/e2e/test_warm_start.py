@@ -22,6 +22,9 @@ def in_time(source: Path, folder: Path, share: float) -> None:
     (folder / "ml-slice.inter").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def grown(marquee, small_slice, tmp_path_factory):
     """Runs on the first ratings, on all, and on all again; what they printed, and the configuration."""

@@ -236,6 +236,7 @@ def swept(marquee, small_slice, tmp_path_factory) -> Swept:
     )
 
 
+@pytest.mark.long
 def test_sweep_prints_a_line_a_value_and_the_table(swept):
     assert swept.done.returncode == 0, swept.done.stdout + swept.done.stderr
     assert swept.done.stderr == ""
@@ -250,6 +251,7 @@ def test_sweep_prints_a_line_a_value_and_the_table(swept):
         assert column in swept.done.stdout
 
 
+@pytest.mark.long
 def test_sweep_writes_csv_and_plot(swept):
     kept = swept.root / "ml-slice-sweep" / "sweeps" / "model.embedding_dim.csv"
     assert kept.read_text() == (swept.folder / "o.csv").read_text()
@@ -263,6 +265,7 @@ def test_sweep_writes_csv_and_plot(swept):
     assert (swept.folder / "o.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_what_the_key_does_not_touch_runs_once(swept):
     first, second, refused, cached = swept.runs()
     assert [run.state for run in (first, second, refused, cached)] == ["done", "done", "failed", "cached"]
@@ -274,12 +277,14 @@ def test_what_the_key_does_not_touch_runs_once(swept):
             assert of == ("done", "done" if name in trained else "cached"), name
 
 
+@pytest.mark.long
 def test_nothing_is_blessed_or_pushed(swept):
     assert not any({"Evaluator", "Blessing", "Pusher"} & set(run.nodes) for run in swept.runs())
     assert not (swept.root / "ml-slice-sweep" / "serving").exists()
     assert not (swept.root / "ml-slice").exists()
 
 
+@pytest.mark.long
 def test_a_value_that_fails_leaves_the_others(swept):
     assert swept.refused.returncode == 1
     content = json.loads(swept.refused.stdout)

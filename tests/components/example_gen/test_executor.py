@@ -64,9 +64,9 @@ def test_movielens_100k(ingest: Ingest) -> None:
         "num_rejected": 0,
         "num_duplicates": 0,
         "num_ratings_without_movie": 0,
-        "oldest_timestamp": 874_724_710,
-        "newest_timestamp": 893_286_638,
     }
+    assert out.examples.get_int_custom_property("oldest_timestamp") == 874_724_710
+    assert out.examples.get_int_custom_property("newest_timestamp") == 893_286_638
     assert {s: len(r) for s, r in out.splits.items()} == {"train": 70_771, "eval": 9_596, "test": 19_633}
     times: dict[tuple[str, str], list[int]] = defaultdict(list)
     for split, rows in out.splits.items():

@@ -136,7 +136,7 @@ def test_reference_is_of_the_model_in_process(exported):
     assert sorted(pairs[:rated]) == sorted((user, movie) for user, movie, _, _ in ROWS)
     assert {user for user, _ in pairs[rated:]} == {"ann", "bob", "cid", "no such user"}
     assert pairs[-1] == ("no such user", "no such movie")
-    assert reference["num_movies"] == 4
+    assert sorted(reference["catalogue"].tolist()) == ["m1", "m2", "m3", "m4"]
     assert np.isfinite(reference["probability"]).all()
     assert len(np.unique(reference["probability"])) > rated
 
