@@ -169,6 +169,10 @@ class MlpConfig(ModelConfig):
         3.0, ge=0, description="L2 penalty on the embedding vectors that a training row looks up."
     )
     learning_rate: float = Field(0.001, gt=0, le=1, description="Learning rate of Adam.")
+    # Perceptrons stand still for some epochs before they find more than biases.
+    patience: int = Field(
+        8, ge=1, description="Epochs without a better validation metric after which training stops."
+    )
 
 
 class GenreMlpConfig(MlpConfig):

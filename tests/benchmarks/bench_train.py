@@ -4,7 +4,7 @@ Both train the same Keras model for the same number of epochs on the same transf
 in a process of its own, and are scored on the same eval rows. Examples are rows times epochs; CPU seconds are those of
 reading the TFRecords, compiling and training, user and system, without imports and validation.
 
-    python tests/benchmarks/bench_train.py [--path FOLDER] [--model dot_product] [--epochs 20]
+    python tests/benchmarks/bench_train.py [--path FOLDER] [--model dot_product] [--epochs 50]
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--path", default="builtin:ml-100k", help="data.path; MovieLens 100K by default.")
     parser.add_argument("--model", default="dot_product", help="model.name.")
-    parser.add_argument("--epochs", type=int, default=20, help="Epochs of both.")
+    # About as many as a run takes with its refit.
+    parser.add_argument("--epochs", type=int, default=50, help="Epochs of both.")
     parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--root", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
