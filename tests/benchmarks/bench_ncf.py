@@ -51,7 +51,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "two_tower": {**_SOFTMAX, "embedding_dim": 256},
     "mlp": _PERCEPTRON,
     "genre_mlp": _PERCEPTRON,
-    "neumf": {**_PERCEPTRON, "mlp_dim": 32},
+    "neumf": {**_PERCEPTRON, "mlp_dim": 32, "batch_size": 4096, "schedule": "linear", "epochs": 12},
 }
 KNOWN = (
     ("popularity", 0.453, 0.254),
