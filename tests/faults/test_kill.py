@@ -97,7 +97,8 @@ def kill_once(data: Path, root: Path, moment: float) -> str:
     killed = next(iter(read_runs(config)), None)
     if killed and not ended:
         assert killed.state in ("interrupted", "done"), killed.state  # done: killed while it printed
-    completed = {node.id for node in killed.nodes.values() if node.state == "done"} if killed else set()
+    nodes = killed.nodes.values() if killed else ()
+    completed = {node.id for node in nodes if node.state == "done" and not node.resolver}  # those ask anew
     place, left = ("after its end" if ended else where(killed)), (killed.state if killed else "no run")
     pushed_before = len(versions.versions(config.serving_model_dir))
     output, _ = (process := start(options)).communicate(timeout=600)
@@ -106,7 +107,6 @@ def kill_once(data: Path, root: Path, moment: float) -> str:
     again = read_runs(config)[-1]
     assert again.state in ("done", "cached")
     reused = {node.id for node in again.nodes.values() if node.state == "cached"}
-    completed = {node for node in completed if not node.startswith("latest_blessed")}  # resolvers ask anew
     assert completed <= reused, f"not reused: {completed - reused}"
     pushed = len(versions.versions(config.serving_model_dir))
     assert pushed == 1
