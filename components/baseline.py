@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2
@@ -24,6 +25,16 @@ def counts(blessing: types.Artifact) -> bool:
     )
 
 
+def newest_first(blessings: Iterable[types.Artifact]) -> Iterator[tuple[types.Artifact, int]]:
+    """The ModelBlessings that count, each with the id of its model."""
+    for blessing in sorted(blessings, key=lambda artifact: artifact.id, reverse=True):
+        if counts(blessing):
+            yield (
+                blessing,
+                blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY),
+            )
+
+
 class LatestOtherBlessedModelStrategy(ResolverStrategy):
     """The model that the Blessing component blessed last, other than the candidate itself.
 
@@ -43,10 +54,7 @@ class LatestOtherBlessedModelStrategy(ResolverStrategy):
     ) -> dict[str, list[types.Artifact]]:
         candidates = {artifact.id for artifact in input_dict["candidate"]}
         models = {artifact.id: artifact for artifact in input_dict["model"]}
-        for blessing in sorted(input_dict["model_blessing"], key=lambda artifact: artifact.id, reverse=True):
-            if not counts(blessing):
-                continue
-            model_id = blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY)
+        for blessing, model_id in newest_first(input_dict["model_blessing"]):
             if model_id in models and model_id not in candidates and not _unfit(store, model_id):
                 return {**input_dict, "model": [models[model_id]], "model_blessing": [blessing]}
         return {**input_dict, "model": [], "model_blessing": []}
@@ -71,10 +79,7 @@ class LatestEarlierBlessedModelStrategy(ResolverStrategy):
         (current,) = input_dict["current"]
         models = {artifact.id: artifact for artifact in input_dict["model"]}
         split = _split(store, current.id)
-        for blessing in sorted(input_dict["model_blessing"], key=lambda artifact: artifact.id, reverse=True):
-            if not counts(blessing):
-                continue
-            model_id = blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY)
+        for blessing, model_id in newest_first(input_dict["model_blessing"]):
             if model_id not in models or _unfit(store, model_id):
                 continue
             movies = _movies_of(store, model_id)

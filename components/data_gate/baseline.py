@@ -7,11 +7,10 @@ from collections.abc import Iterable
 import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2
 from tfx import types
-from tfx.components.evaluator import constants
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.dsl.io import fileio
 
-from components.baseline import counts
+from components.baseline import newest_first
 
 # Not INTERNAL_OUTPUT, which is how Resolvers pass on what others made.
 _OUTPUT = metadata_store_pb2.Event.OUTPUT
@@ -33,10 +32,7 @@ class LatestBlessedDataStrategy(ResolverStrategy):
         current = {artifact.id for artifact in input_dict["current"]}
         examples = {artifact.id: artifact for artifact in input_dict["examples"]}
         statistics = {artifact.id: artifact for artifact in input_dict["statistics"]}
-        for blessing in sorted(input_dict["model_blessing"], key=lambda artifact: artifact.id, reverse=True):
-            if not counts(blessing):
-                continue
-            model_id = blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY)
+        for blessing, model_id in newest_first(input_dict["model_blessing"]):
             of_run = _data_of_run(store, model_id)
             if of_run is None or of_run[0] in current:
                 continue

@@ -339,9 +339,8 @@ def _like(config: ModelConfig, model: keras.Model, rows: _Rows) -> _Task:
 
     def parts(random: np.random.Generator) -> Iterator[_Part]:
         for at in _in_memory(config, {**rows.x, LABEL: labels}, random):
-            arrays = {key: np.ascontiguousarray(values[at]) for key, values in rows.x.items()}
-            number = len(arrays[USER])
-            yield {**_narrow(arrays), LABEL: labels[at]}, _order(random, number, config.batch_size)
+            arrays = {key: np.asarray(values[at], np.int32) for key, values in rows.x.items()}
+            yield {**arrays, LABEL: labels[at]}, _order(random, len(arrays[USER]), config.batch_size)
 
     def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor) -> tf.Tensor:
         x = {**batch, **rows.movie_inputs(batch[MOVIE])}
@@ -513,8 +512,7 @@ def _like_validation(train: _Rows, held: _Rows) -> Callable[[keras.Model], dict[
 def _ranking_validation(train: _Rows, held: _Rows) -> Callable[[keras.Model], dict[str, float]]:
     """NDCG and recall of the held positives among all movies that the user has not rated in train."""
     users, movies = held.positives
-    known = users < train.sizes.user_id
-    chosen = np.unique(users[known])
+    chosen = np.unique(users)
     if len(chosen) > _VALIDATION_USERS:
         chosen = np.sort(np.random.default_rng(0).choice(chosen, _VALIDATION_USERS, replace=False))
     row = np.full(train.sizes.user_id, -1)
@@ -576,7 +574,6 @@ def _calibrate(
 
 def _predict(model: keras.Model, rows: _Rows) -> np.ndarray:
     """Probabilities of rows, float32 (N,)."""
-
     parts = []
     for start in range(0, len(rows), _PREDICTED_ROWS):
         at = slice(start, start + _PREDICTED_ROWS)
@@ -626,10 +623,6 @@ def _order(random: np.random.Generator, rows: int, batch_size: int) -> np.ndarra
     """A shuffled order in batches of one size, (steps, rows of a step): fewer rows than there are steps come twice."""
     steps = _steps(rows, batch_size)
     return np.resize(random.permutation(rows), (steps, math.ceil(rows / steps)))
-
-
-def _narrow(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {key: values.astype(np.int32) for key, values in arrays.items()}
 
 
 def _stack(first: np.ndarray, second: np.ndarray) -> np.ndarray:
