@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from components.errors import ConfigError, MarqueeError, ModelError
+from pipeline.interrupts import Stop, remembered, stop
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,18 +34,46 @@ if TYPE_CHECKING:
 
 
 class _InterruptedError(MarqueeError):
-    """Somebody pressed Ctrl-C."""
+    """A signal ended what ran: Ctrl-C, or SIGTERM."""
 
 
 class _Group(click.Group):
-    """Prints the errors a user can meet as they are, without a traceback."""
+    """Prints the errors a user can meet as they are, without a traceback, and tells of signals."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        if ctx.parent:  # the outermost group tells it
             return super().invoke(ctx)
-        except MarqueeError as error:
-            click.secho(f"Error: {error}", fg="red" if sys.stderr.isatty() else None, err=True)
-            ctx.exit(2 if isinstance(error, ConfigError) else 1)
+        try:
+            with remembered():
+                try:
+                    done = super().invoke(ctx)
+                except BaseException as error:
+                    stop.leave()
+                    # An error may have come of the signal, whatever it says.
+                    if stop.signal:
+                        _end(stop, error)
+                    if not isinstance(error, MarqueeError):
+                        raise
+                    click.secho(f"Error: {error}", fg="red" if sys.stderr.isatty() else None, err=True)
+                    ctx.exit(2 if isinstance(error, ConfigError) else 1)
+                stop.leave()
+                if stop.signal:  # it was swallowed
+                    _end(stop, None)
+                return done
+        finally:
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                # The interpreter takes its time to end, and would print a traceback.
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _end(stop: Stop, error: BaseException | None) -> NoReturn:
+    """Ends the process with a line and the exit code of the signal."""
+    click.echo(str(error) if isinstance(error, _InterruptedError) else f"{stop}.", err=True)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    # Not the interpreter's own end, which waits for the threads of Beam.
+    os._exit(stop.exit_code)
 
 
 def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -153,7 +184,9 @@ def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
         return create_pipeline(config)
 
     def tell(name: str, seconds: float, error: BaseException | None) -> None:
-        if error:
+        if isinstance(error, KeyboardInterrupt):
+            line = component_line(name, "interrupted", seconds, "")
+        elif error:
             line = component_line(name, "failed", seconds, type(error).__name__)
         else:
             node = read_runs(config, last=1)[0].nodes[name]
@@ -185,21 +218,24 @@ def _execute(
         MarqueeError: A component failed, or was interrupted.
     """
     from components.versions import storage_error
-    from pipeline.console import progress
+    from pipeline.console import progress, spinner
 
-    component, since = "Pipeline", time.monotonic()
-    status = console.status(_escaped(f"{prefix}Loading TFX..."))
-    status.start()
+    component, since, running = "Pipeline", time.monotonic(), True
+    waiting = spinner(console, f"{prefix}Loading TFX...")
+    waiting.start()
 
     def observe(name: str, starts: bool) -> None:
-        nonlocal component, since
-        status.stop()
+        nonlocal component, since, running, waiting
+        waiting.stop()
+        stop.check()
+        component, running = name, starts
         if starts:
-            component, since = name, time.monotonic()
-            status.update(_escaped(f"{prefix}{name}..."))
-            status.start()
-            return
-        tell(name, time.monotonic() - since, None)
+            since = time.monotonic()
+            waiting = spinner(console, f"{prefix}{name}...")
+            waiting.start()
+        else:
+            tell(name, time.monotonic() - since, None)
+            stop.check()
 
     try:
         from pipeline.runners import local
@@ -207,25 +243,43 @@ def _execute(
         with progress(console):
             local.run(create(), observe)
     except (Exception, KeyboardInterrupt) as error:
-        status.stop()
-        tell(component, time.monotonic() - since, error)
+        if stop.signal:
+            stop.leave()
+        waiting.stop()
+        if running:
+            tell(component, time.monotonic() - since, KeyboardInterrupt() if stop.signal else error)
         logging.getLogger("marquee").exception("%s failed.", component)
         with suppress(Exception):  # if it cannot be done now, the next run does it
             _recover(None, config, None)
+        if stop.signal:
+            with suppress(Exception):
+                _mark_interrupted(config)
+            raise _InterruptedError(
+                f"{stop} {'in' if running else 'after'} {component}: what had completed is kept, and the next run"
+                f" takes it up. Log: {_short(log)}"
+            ) from None
         if isinstance(error, MarqueeError):
             raise
         unwritable = storage_error(error, config.pipeline_root, f"{component} failed: it could not write.")
         if unwritable:
             raise unwritable from None
-        interrupted = isinstance(error, KeyboardInterrupt)
-        raise (_InterruptedError if interrupted else MarqueeError)(
-            f"{component} was interrupted." if interrupted else f"{component} failed.",
+        raise MarqueeError(
+            f"{component} failed.",
             where=str(log),
             found=_first_line(error),
             fix="the log has it all; a new run takes up what had completed",
         ) from None
     finally:
-        status.stop()
+        waiting.stop()
+
+
+def _mark_interrupted(config: PipelineConfig) -> None:
+    from pipeline.recovery import mark_interrupted
+    from pipeline.store import open_store
+
+    store = open_store(config)
+    if store:
+        mark_interrupted(store)
 
 
 def _first_line(error: BaseException) -> str:
@@ -252,6 +306,8 @@ def _figures(summary: dict[str, Any]) -> str:
 def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
     """Prints the verdict and, if there is a served model, recommendations for the most active user."""
     from rich.markup import escape
+
+    from pipeline.console import spinner
 
     summary = done.summary()
     blessed = bool(summary.get("blessed"))
@@ -293,7 +349,7 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
             f" `{_command()} history{flags}` says why.",
             soft_wrap=True,
         )
-    with console.status("Asking the served model..."):
+    with spinner(console, "Asking the served model..."):
         user = _most_active_user(done)
         answers = served.recommend([user], 5, exclude_rated=True)
     console.print()
@@ -358,10 +414,12 @@ def sweep(
     title = f"{key} over {', '.join(value.text for value in values)}"
     with _session(first, "sweep", wait, verbose, title, quiet=as_json) as (console, log):
         outcomes: list[Outcome] = []
+        interrupted = None
         for value in values:
             try:
                 outcomes.append(_try(console, key, value, log))
-            except _InterruptedError:
+            except _InterruptedError as error:
+                interrupted = _InterruptedError(f"{key}={value.text}: {error}")
                 break
             # After each, so that what is known outlives whatever happens to the rest.
             sweeping.write_csv(results, key, outcomes)
@@ -378,9 +436,9 @@ def sweep(
     failed = [one for one in outcomes if one.state == "failed"]
     for one in failed:
         click.echo(f"Error: {key}={one.value}: {one.error}", err=True)
-    if len(outcomes) < len(values):
-        click.echo(f"Error: interrupted at {key}={values[len(outcomes)].text}.", err=True)
-    sys.exit(1 if failed or len(outcomes) < len(values) else 0)
+    if interrupted:
+        raise interrupted
+    sys.exit(1 if failed else 0)
 
 
 def _try(console: Console, key: str, value: Value, log: Path) -> Outcome:

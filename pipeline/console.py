@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from components.features import GENRES_KEY, MOVIE_KEY, USER_KEY
 from components.models.search_space import sentence
 from components.tuner.settings import METRICS
+from pipeline.interrupts import stop
 from pipeline.runs import Node
 
 _STYLES = {"done": "green", "cached": "cyan", "failed": "red", "running": "yellow", "interrupted": "red"}
@@ -55,6 +58,7 @@ def captured(log: Path | None, verbose: bool = False) -> Iterator[Console]:
     try:
         yield Console(file=terminal, highlight=False, width=_width(terminal))
     finally:
+        stop.leave()
         logging.captureWarnings(False)
         root.handlers, root.level = previous
         for stream in (sys.stdout, sys.stderr, terminal):
@@ -82,6 +86,21 @@ def progress(console: Console) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+def spinner(console: Console, text: str) -> Live:
+    """Shows on a terminal that something is under way; to be started and stopped, or a context.
+
+    Not rich's own `status`, which would send what components print to the screen, not to the log.
+    """
+    return Live(
+        Spinner("dots", Text(text), style="status.spinner"),
+        console=console,
+        transient=True,
+        refresh_per_second=12.5,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
 
 
 def component_line(name: str, state: str, seconds: float, figure: str) -> Text:
