@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM: remembered, and raised until the way out is reached; standard library only.
 
-Compiled code and broad `except`s swallow a KeyboardInterrupt, or wrap it in an error of their own. So it is raised again
-each second, and whoever sees an error come out asks here whether a signal is behind it.
+Compiled code and broad `except`s swallow a KeyboardInterrupt, or wrap it in an error of their own. So it is raised
+again each second, and whoever sees an error come out asks here whether a signal is behind it.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def remembered() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    handlers = {number: stop._receive for number in _WORDS} | {signal.SIGALRM: stop._again}
+    handlers = {**dict.fromkeys(_WORDS, stop._receive), signal.SIGALRM: stop._again}
     # What the shell has a background process ignore stays ignored.
     previous = {
         number: signal.signal(number, handler)
