@@ -22,10 +22,10 @@ from components.errors import ConfigError, MarqueeError, ModelError
 from pipeline.interrupts import Stop, remembered, stop
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from tfx.orchestration.pipeline import Pipeline
 
     from pipeline.config import PipelineConfig
+    from pipeline.console import PlainConsole as Console
     from pipeline.locking import Holder
     from pipeline.release import Release
     from pipeline.runs import Run
@@ -54,7 +54,7 @@ class _Group(click.Group):
                         _end(stop, error)
                     if not isinstance(error, MarqueeError):
                         raise
-                    click.secho(f"Error: {error}", fg="red" if sys.stderr.isatty() else None, err=True)
+                    _tell(error)
                     ctx.exit(2 if isinstance(error, ConfigError) else 1)
                 stop.leave()
                 if stop.signal:  # it was swallowed
@@ -64,6 +64,12 @@ class _Group(click.Group):
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 # The interpreter takes its time to end, and would print a traceback.
                 signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _tell(error: MarqueeError) -> None:
+    from pipeline.console import printable
+
+    click.secho(f"Error: {printable(str(error))}", fg="red" if sys.stderr.isatty() else None, err=True)
 
 
 def _end(stop: Stop, error: BaseException | None) -> NoReturn:
@@ -97,7 +103,9 @@ def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-_k = click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many movies.")
+_k = click.option(
+    "-k", default=10, show_default=True, type=click.IntRange(1, 2**31 - 1), help="How many movies."
+)
 _path = click.Path(path_type=Path)
 _wait = click.option("--wait", is_flag=True, help="Wait for another process on this pipeline, not refuse.")
 _verbose = click.option("--verbose", "-v", is_flag=True, help="Show the logs of all components too.")
@@ -171,7 +179,7 @@ def _session(
     scratch = temporary_folder(config.pipeline_root)
     with _locked(config, command, wait) as dead, unwritable, scratch, captured(log, verbose) as console:
         console.quiet = quiet
-        console.print(f"[bold]{config.name}[/]: {_escaped(title)}, log in {_short(log)}", soft_wrap=True)
+        console.headed(config.name, "bold", f": {title}, log in {_short(log)}")
         _recover(console, config, dead)
         yield console, log
 
@@ -191,8 +199,9 @@ def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
         elif error:
             line = component_line(name, "failed", seconds, type(error).__name__)
         else:
-            node = read_runs(config, last=1)[0].nodes[name]
-            line = component_line(name, node.state, seconds, figure(node))
+            run = read_runs(config, last=1)[0]
+            node = run.nodes[name]
+            line = component_line(name, node.state, seconds, figure(node, run))
         console.print(line)
 
     started = time.monotonic()
@@ -307,8 +316,6 @@ def _figures(summary: dict[str, Any]) -> str:
 
 def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
     """Prints the verdict and, if there is a served model, recommendations for the most active user."""
-    from rich.markup import escape
-
     from pipeline.console import spinner
 
     summary = done.summary()
@@ -316,9 +323,9 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
     metrics = _figures(summary)
     console.print()
     if not blessed:
-        console.print(f"[bold red]Not blessed, not pushed[/]: {metrics}")
-        for failure in json.loads(summary.get("failures", "[]")):
-            console.print(f"  - {failure}", markup=False, soft_wrap=True)
+        console.headed("Not blessed, not pushed", "bold red", f": {metrics}")
+        for failure in summary.get("failures", []):
+            console.print(f"  - {failure}", soft_wrap=True)
         console.print(
             "The served model is as before. The bars are the keys under `evaluation` and `blessing` in the config;"
             f" `{_command()} explain{flags}` shows every rule.",
@@ -327,9 +334,9 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
         _tell_if_forced(console, config, done)
         return False
     if not summary.get("fit_for_serving", True):
-        console.print(f"[bold red]Blessed, but not fit for serving, so not pushed[/]: {metrics}")
-        for failure in json.loads(summary["serving_failures"]):
-            console.print(f"  - {failure}", markup=False)
+        console.headed("Blessed, but not fit for serving, so not pushed", "bold red", f": {metrics}")
+        for failure in summary["serving_failures"]:
+            console.print(f"  - {failure}")
         report = (
             done.nodes["ServingValidator"].output("blessing") if "ServingValidator" in done.nodes else None
         )
@@ -340,11 +347,11 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
         )
         _tell_if_forced(console, config, done)
         return False
-    console.print(f"[bold green]Blessed[/]: {metrics}")
-    for warning in json.loads(summary.get("warnings", "[]")):
-        console.print(f"[yellow]Warning[/]: {escape(warning)}", soft_wrap=True)
+    console.headed("Blessed", "bold green", f": {metrics}")
+    for warning in summary.get("warnings", []):
+        console.headed("Warning", "yellow", f": {warning}")
     served = _served(config)
-    console.print(f"[bold green]Served[/]:  {_short(served.path)}")
+    console.headed("Served", "bold green", f":  {_short(served.path)}")
     if served.path.name != summary.get("version"):
         console.print(
             f"This run's model is version {summary.get('version')}, which was rolled back or followed by another;"
@@ -401,6 +408,7 @@ def sweep(
       marquee sweep --over model.hidden_units=[64],[128,64] --set model.name=mlp
     """
     from pipeline import sweep as sweeping
+    from pipeline.console import printable
 
     key, values = sweeping.plan(over, file, overrides)
     for path, option in ((csv_file, "--csv"), (plot_file, "--plot")):
@@ -437,7 +445,7 @@ def sweep(
             sweeping.write_plot(plot_file, key, outcomes)
     failed = [one for one in outcomes if one.state == "failed"]
     for one in failed:
-        click.echo(f"Error: {key}={one.value}: {one.error}", err=True)
+        click.echo(printable(f"Error: {key}={one.value}: {one.error}"), err=True)
     if interrupted:
         raise interrupted
     sys.exit(1 if failed else 0)
@@ -487,7 +495,7 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
     """
     from pipeline.config import load_config
     from pipeline.console import captured, print_table
-    from pipeline.runs import pushed_versions, read_runs
+    from pipeline.runs import decided_by, pushed_versions, read_runs
 
     config = load_config(file, overrides)
     with captured(None) as console:
@@ -504,17 +512,16 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
                 f"No runs of {config.name} under {_short(config.pipeline_root)}; `marquee run` makes one."
             )
             return
-        columns = [("run", "left"), ("state", "left"), ("model", "left"), ("rows", "right"), ("AUC", "right")]
-        columns += [("log-loss", "right"), ("NDCG", "right"), ("blessed", "left"), ("version", "left")]
+        columns = [("run", "left"), ("state", "left"), ("model", "left"), ("for", "left"), ("rows", "right")]
+        columns += [("decided by", "left"), ("blessed", "left"), ("version", "left")]
         rows = [
             [
                 f"{datetime.fromisoformat(row['started']):%Y-%m-%d %H:%M:%S}",
                 row["state"],
                 row.get("model_name", "-"),
+                row.get("objective", "-"),
                 f"{row['num_rows']:,}" if "num_rows" in row else "-",
-                f"{row['auc']:.4f}" if "auc" in row else "-",
-                f"{row['log_loss']:.4f}" if "log_loss" in row else "-",
-                f"{row[ndcg]:.4f}" if (ndcg := f"ndcg@{row.get('primary_k')}") in row else "-",
+                decided_by(row) or "-",
                 "by force"
                 if row["run"] in forced_runs
                 else {True: "yes", False: "no", None: "-"}[row.get("blessed")],
@@ -522,7 +529,7 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
             ]
             for row in runs
         ]
-        print_table(console, f"Runs of {config.name}", columns, rows)
+        print_table(console, f"Runs of {config.name}", columns, rows, droppable=("rows", "state"))
         console.print()
         if versions:
             console.print(
@@ -531,9 +538,8 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
         else:
             console.print("Nothing has been pushed.")
         for one in by_force:
-            console.print(
-                f"[bold yellow]By force[/]: version {one['version']} ({one['state']}), {one['blessing']}",
-                soft_wrap=True,
+            console.headed(
+                "By force", "bold yellow", f": version {one['version']} ({one['state']}), {one['blessing']}"
             )
 
 
@@ -633,7 +639,7 @@ def explain(run: str | None, as_json: bool, file: str | None, overrides: tuple[s
         print_table(console, f"Decision of run {decided['run']}", explain.COLUMNS, explain.table(decided))
         console.print()
         for sentence in explain.sentences(decided):
-            console.print(sentence, markup=False, soft_wrap=True)
+            console.print(sentence, soft_wrap=True)
 
 
 @main.command("config")
@@ -759,6 +765,7 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
     from pipeline.config import load_config
     from pipeline.console import captured, print_table
     from pipeline.release import history as read_history
+    from pipeline.runs import decided_by
     from pipeline.store import open_store
 
     config = load_config(file, overrides)
@@ -772,8 +779,7 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
             console.print(f"Nothing of {config.name} has been pushed to {_short(config.serving_model_dir)}.")
             return
         columns = [("version", "left"), ("state", "left"), ("pushed", "left"), ("run", "left")]
-        columns += [("ratings until", "left")]
-        columns += [("AUC", "right"), ("log-loss", "right"), ("blessing", "left")]
+        columns += [("ratings until", "left"), ("for", "left"), ("decided by", "left"), ("blessing", "left")]
         rows = [
             [
                 one.version,
@@ -783,15 +789,14 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
                 f"{datetime.fromtimestamp(one.newest_timestamp, UTC):%Y-%m-%d}"
                 if one.newest_timestamp is not None
                 else "-",
-                f"{one.metrics['auc']:.4f}" if "auc" in one.metrics else "-",
-                f"{one.metrics['log_loss']:.4f}" if "log_loss" in one.metrics else "-",
+                one.objective or "-",
+                decided_by({"objective": one.objective, "metric": one.metric, **one.metrics}) or "-",
                 one.blessing,
             ]
             for one in releases
         ]
-        print_table(
-            console, f"Versions of {config.name} in {_short(config.serving_model_dir)}", columns, rows
-        )
+        title = f"Versions of {config.name} in {_short(config.serving_model_dir)}"
+        print_table(console, title, columns, rows, droppable=("run", "ratings until", "for", "state"))
 
 
 @main.command()
@@ -929,7 +934,7 @@ def _released(
     with _locked(config, command, wait) as dead, captured(None) as console:
         _recover(console, config, dead)
         done = act(config, open_store(config))
-        console.print(f"[bold green]Served[/]:   {_short(config.serving_model_dir / done.version)}")
+        console.headed("Served", "bold green", f":   {_short(config.serving_model_dir / done.version)}")
         console.print(f"Blessing: {done.blessing}", soft_wrap=True)
         console.print(f"Baseline: model {done.model_id}, with which the next run is compared")
 
@@ -1013,13 +1018,19 @@ def _as_json(key: str, answers: Sequence[Answer]) -> str:
             key: answer.asked,
             "known": answer.known,
             "movies": [
-                {"movie_id": movie.id, "title": movie.title, "genres": movie.genres, "score": score}
+                {
+                    "movie_id": movie.id,
+                    "title": movie.title,
+                    "year": movie.year,
+                    "genres": movie.genres,
+                    "score": score,
+                }
                 for movie, score in answer.movies
             ],
         }
         for answer in answers
     ]
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=2) + "\n"
 
 
 def _flags(file: str | None, overrides: Sequence[str]) -> str:
@@ -1031,12 +1042,6 @@ def _flags(file: str | None, overrides: Sequence[str]) -> str:
     ]
     parts = [*(["--config", file] if file else []), *(part for item in kept for part in ("--set", item))]
     return "".join(f" {shlex.quote(part)}" for part in parts)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _command() -> str:

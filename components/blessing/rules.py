@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from components.blessing.settings import Action, BlessingSettings
+from components.features import metric_title
 from components.models.hyperparameters import Objective
 from components.ranking import bootstrap
 from components.ranking.evaluation import (
@@ -21,15 +22,6 @@ from components.ranking.evaluation import (
     POPULARITY,
 )
 
-# Higher is better, but for the log-loss.
-_TITLES = {
-    LOG_LOSS: "log-loss",
-    AUC: "AUC",
-    "hit_rate": "hit rate",
-    "ndcg": "NDCG",
-    "map": "MAP",
-    "mrr": "MRR",
-}
 _OWNERS = {
     BASELINE: "the baseline",
     POPULARITY: "popularity",
@@ -216,7 +208,7 @@ def _bar(metric: str, value: float, bar: float, at_least: bool, key: str, figure
     # Without users to rank for there is nothing to hold against it.
     passed = None if np.isnan(value) else value >= bar if at_least else value <= bar
     sentence = (
-        f"{_title(metric)} is {value:.4f}{_interval(interval)}, the {'floor' if at_least else 'ceiling'}"
+        f"{metric_title(metric)} is {value:.4f}{_interval(interval)}, the {'floor' if at_least else 'ceiling'}"
         f" is {bar:g} ({key})"
     )
     return Result(
@@ -259,13 +251,13 @@ def _difference(
     """Candidate less other: a floor is broken where it is not better, a change where the whole interval is worse."""
     candidate, reference = figures.of(CANDIDATE, metric), figures.of(other, metric)
     difference = figures.estimate(candidate - reference)
-    at_least = metric != LOG_LOSS
+    at_least = metric != LOG_LOSS  # of all others, more is better
     bar = margin if at_least else -margin
     rule = f"{kind}: {metric if kind == 'change' else other}"
-    figure = f"{_title(metric)} is {candidate[0]:.4f}"
+    figure = f"{metric_title(metric)} is {candidate[0]:.4f}"
     if not np.isfinite(difference.value):
         # No user with positives, say: then there is nothing to refuse the model for.
-        passed, sentence = None, f"{_title(metric)} could not be compared with that of {_OWNERS[other]}"
+        passed, sentence = None, f"{metric_title(metric)} could not be compared with that of {_OWNERS[other]}"
     else:
         if kind == "floor":
             # A floor is to be beaten, not to be lost against by no more than chance.
@@ -299,11 +291,6 @@ def _difference(
         passed,
         sentence,
     )
-
-
-def _title(metric: str) -> str:
-    plain, at, k = metric.partition("@")
-    return _TITLES.get(plain, plain) + at + k
 
 
 def _interval(estimate: bootstrap.Estimate) -> str:
