@@ -131,12 +131,14 @@ def _session(
     """The lock, the console and the log of a command that runs the pipeline; what a dead process left is put right."""
     from components.versions import storage
     from pipeline.console import captured
+    from pipeline.scratch import temporary_folder
     from pipeline.store import connection_config
 
     connection_config(config)  # tells of a missing password
     log = config.log_dir / f"{datetime.now():%Y%m%d-%H%M%S-%f}.log"
     unwritable = storage(config.pipeline_root, "The pipeline's root cannot be written.")
-    with _locked(config, command, wait) as dead, unwritable, captured(log, verbose) as console:
+    scratch = temporary_folder(config.pipeline_root)
+    with _locked(config, command, wait) as dead, unwritable, scratch, captured(log, verbose) as console:
         console.quiet = quiet
         console.print(f"[bold]{config.name}[/]: {_escaped(title)}, log in {_short(log)}", soft_wrap=True)
         _recover(console, config, dead)

@@ -35,7 +35,13 @@ from pipeline.config import PipelineConfig, ServingConfig
 from pipeline.evaluation import eval_config
 from pipeline.store import connection_config
 
-BEAM_ARGS = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
+BEAM_ARGS = [
+    "--direct_running_mode=in_memory",
+    "--direct_num_workers=1",
+    # For each component TFX builds a source package of itself for remote workers, 52 MB and 2 CPU seconds, unless told
+    # where they have it from. Here there are none; a remote runner would look for a container of this name.
+    "--sdk_container_image=none",
+]
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,11 @@ def test_first_run_prints_a_line_a_component_and_nothing_else_of_theirs(workspac
     assert len(workspace.first.stdout.splitlines()) < 36
 
 
+def test_runs_leave_nothing_in_the_temporary_folder(workspace, temporary):
+    assert not list(temporary.iterdir())
+    assert not (workspace.config.pipeline_root / "tmp").exists()
+
+
 def test_first_run_is_complete_in_metadata(workspace):
     first = workspace.runs()[0]
     assert set(first.nodes) == COMPONENTS
