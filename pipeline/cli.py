@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from components.errors import ConfigError, MarqueeError, ModelError
+from components.errors import ConfigError, MarqueeError, ModelError, StorageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -142,6 +142,7 @@ def _session(
         console.quiet = quiet
         console.print(f"[bold]{config.name}[/]: {_escaped(title)}, log in {_short(log)}", soft_wrap=True)
         _recover(console, config, dead)
+        _repair(console, config)
         yield console, log
 
 
@@ -188,6 +189,7 @@ def _execute(
     """
     from components.versions import storage_error
     from pipeline.console import progress
+    from pipeline.repair import record
 
     component, since = "Pipeline", time.monotonic()
     status = console.status(_escaped(f"{prefix}Loading TFX..."))
@@ -201,6 +203,7 @@ def _execute(
             status.update(_escaped(f"{prefix}{name}..."))
             status.start()
             return
+        record(config, name)
         tell(name, time.monotonic() - since, None)
 
     try:
@@ -568,7 +571,7 @@ def explain(run: str | None, as_json: bool, file: str | None, overrides: tuple[s
 
     config = load_config(file, overrides)
     with captured(None) as console:
-        decided = explain.decision(explain.find(read_runs(config.metadata_path), run))
+        decided = explain.decision(explain.find(read_runs(config), run))
         if as_json:
             console.file.write(json.dumps(decided, indent=2) + "\n")
             return
@@ -820,14 +823,24 @@ def gc(
     from pipeline.config import load_config
     from pipeline.console import captured, print_table
     from pipeline.garbage import collect
+    from pipeline.repair import strays
     from pipeline.store import open_store
 
     config = load_config(file, overrides)
     _exists(config)
     with _locked(config, "gc", wait) as dead, captured(None) as console:
-        if not dry_run:
+        put_right = dry_run
+        with suppress(StorageError):  # on a full disk this may need what is yet to be freed
+            if not dry_run:
+                _recover(None if as_json else console, config, dead)
+                put_right = True
+        store = open_store(config)
+        warnings = strays(config, store)
+        for sentence in warnings if not as_json else []:
+            console.print(f"[yellow]Warning[/]: {_escaped(sentence)}.", soft_wrap=True)
+        removal = collect(config, store, keep, dry_run)
+        if not put_right:
             _recover(None if as_json else console, config, dead)
-        removal = collect(config, open_store(config), keep, dry_run)
         if as_json:
             content = {
                 "artifacts": [
@@ -836,6 +849,7 @@ def gc(
                 "versions": [path.name for path in removal.versions],
                 "bytes": removal.size,
                 "removed": not dry_run,
+                "warnings": warnings,
             }
             console.file.write(json.dumps(content, indent=2) + "\n")
             return
@@ -910,6 +924,19 @@ def _recover(console: Console | None, config: PipelineConfig, dead: Holder | Non
     if console:
         for sentence in done:
             console.print(f"  Recovered: {sentence}.", soft_wrap=True)
+
+
+def _repair(console: Console, config: PipelineConfig) -> None:
+    """Has what was lost or damaged brought back or made again, and says so."""
+    from pipeline.repair import repair, strays
+    from pipeline.store import open_store
+
+    store = open_store(config)
+    for sentence in repair(config, store) if store else []:
+        logging.getLogger("marquee").warning("Repair: %s.", sentence)
+        console.print(f"  [yellow]Repaired[/]: {_escaped(sentence)}.", soft_wrap=True)
+    for sentence in strays(config, store):
+        console.print(f"  [yellow]Warning[/]: {_escaped(sentence)}.", soft_wrap=True)
 
 
 def _tell_if_forced(console: Console, config: PipelineConfig, done: Run) -> None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ml_metadata.metadata_store import ListOptions, OrderByField
@@ -21,7 +20,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components import versions
 from pipeline.config import PipelineConfig
 from pipeline.recovery import DAMAGED, remove_files
-from pipeline.store import NODE, Store, properties, set_properties
+from pipeline.store import NODE, Store, open_store, properties, set_properties
 
 EXPORT = "Format-Serving"  # where TFX's Trainer puts the model
 # Of an execution: the size of each file of each output, as JSON: {artifact id: {file: bytes}}.
@@ -31,7 +30,7 @@ Sizes = dict[str, int]
 
 
 @dataclass(frozen=True)
-class Source:
+class _Source:
     """Where the files of a version are; `own` if they are its own ones, of which hard links do."""
 
     folder: Path
@@ -51,19 +50,62 @@ def pushes(store: Store | None) -> dict[str, list[mlmd.Artifact]]:
     return found
 
 
-def source(config: PipelineConfig, recorded: Iterable[mlmd.Artifact], marker: versions.Marker) -> Source | None:
-    """Where a version can be taken from: its folder, the copies that its pushes kept, its model; None if nowhere.
+def bring_back(config: PipelineConfig, recorded: list[mlmd.Artifact], wrong: str) -> str:
+    """Restores a version from the copies that its pushes kept, or from its model.
 
     Args:
         config: The pipeline.
-        recorded: What `pushes` has of it.
-        marker: Its marker, of which the digest decides.
+        recorded: What `pushes` has of the version.
+        wrong: What is wrong with it, as `damage` says it.
+
+    Returns:
+        A sentence; "" where neither a whole copy nor its model is left.
+
+    Raises:
+        StorageError: It cannot be written.
     """
-    candidates = [Source(config.serving_model_dir / marker.version, True)]
-    candidates += [Source(Path(artifact.uri), True) for artifact in recorded]
+    marker = marker_of(recorded)
+    candidates = [_Source(Path(artifact.uri), True) for artifact in recorded]
     if marker.model_digest and marker.model_uri:
-        candidates.append(Source(Path(marker.model_uri) / EXPORT, False))
-    return next((one for one in candidates if not versions.damage(one.folder, marker.model_digest)), None)
+        candidates.append(_Source(Path(marker.model_uri) / EXPORT, False))
+    for one in candidates:
+        if versions.damage(one.folder, marker.model_digest):
+            continue
+        versions.restore(one.folder, config.serving_model_dir, marker, one.own)
+        kept = "the copy that its push kept" if one.own else f"model {marker.model_id}"
+        return f"{_lost(config, marker.version, wrong)}, and is back from {kept}"
+    return ""
+
+
+def marker_of(recorded: list[mlmd.Artifact]) -> versions.Marker:
+    """The marker of a version by what `pushes` has of it."""
+    return versions.Marker.of_properties(properties(recorded[0]))
+
+
+def _lost(config: PipelineConfig, version: str, wrong: str) -> str:
+    state = "was gone from" if wrong == versions.GONE else f"was damaged ({wrong}) in"
+    return f"version {version} {state} {config.serving_model_dir.name}/"
+
+
+def repair(config: PipelineConfig, store: Store) -> list[str]:
+    """Puts right the version that is served, then the artifacts. Only for whoever holds the lock.
+
+    Returns:
+        A sentence for each thing that was not as it had been written.
+
+    Raises:
+        StorageError: Something cannot be written or removed.
+    """
+    return [*restore(config, store), *check(config, store)]
+
+
+def strays(config: PipelineConfig, store: Store | None) -> list[str]:
+    """A sentence for each entry of the serving folder that has a number for a name, and yet is no version."""
+    return [
+        f"{path} has a number for a name, but nothing has pushed it; it is left as it is, but TensorFlow Serving"
+        " may serve it: move it away"
+        for path in versions.strays(config.serving_model_dir, pushes(store))
+    ]
 
 
 def restore(config: PipelineConfig, store: Store) -> list[str]:
@@ -72,42 +114,35 @@ def restore(config: PipelineConfig, store: Store) -> list[str]:
     What cannot be brought back is marked, so that the Pusher runs again.
 
     Returns:
-        A sentence for what was done or cannot be done, and one for each entry that is no version.
+        A sentence if there was something to do.
     """
     recorded = pushes(store)
     base = config.serving_model_dir
-    told = [
-        f"{path} has a number for a name, but nothing has pushed it: it is left as it is, and TensorFlow Serving may"
-        " serve it; move it away"
-        for path in versions.strays(base, recorded)
-    ]
     newest = max(recorded, key=int, default="")
     present = versions.versions(base, recorded)
     if not newest or (present and int(present[-1].name) > int(newest)):
-        return told
-    marker = versions.Marker.of_properties(properties(recorded[newest][0]))
-    wrong = versions.damage(base / newest, marker.model_digest)
+        return []
+    wrong = versions.damage(base / newest, marker_of(recorded[newest]).model_digest)
     if not wrong:
-        return told
-    state = "was gone from" if wrong == versions.GONE else f"was damaged ({wrong}) in"
-    found = source(config, recorded[newest], marker)
-    if found:
-        versions.restore(found.folder, base, marker, found.own)
-        kept = "the copy that its push kept" if found.own else f"model {marker.model_id}"
-        return [*told, f"version {newest} {state} {base.name}/, and is back from {kept}"]
+        return []
+    back = bring_back(config, recorded[newest], wrong)
+    if back:
+        return [back]
     _mark(config, store, {artifact.id: wrong for artifact in recorded[newest]}, recorded[newest])
     return [
-        *told,
-        f"version {newest} {state} {base.name}/, and neither a copy of it nor its model is left: the Pusher runs again,"
-        " and `marquee rollback VERSION` serves another one of `marquee history`",
+        f"{_lost(config, newest, wrong)}, and neither a copy of it nor its model is left: the Pusher runs again, and"
+        " `marquee rollback VERSION` serves another one of `marquee history`",
     ]
 
 
 # --- the artifacts
 
 
-def record(store: Store, node: str) -> None:
+def record(config: PipelineConfig, node: str) -> None:
     """Records the files that a component has made, right after it has ended."""
+    store = open_store(config)
+    if not store:
+        return
     context = store.raw.get_context_by_type_and_name(NODE, f"{store.name}.{node}")
     newest = ListOptions(limit=1, order_by=OrderByField.ID, is_asc=False)
     executions = store.raw.get_executions_by_context(context.id, newest) if context else []
@@ -115,7 +150,11 @@ def record(store: Store, node: str) -> None:
     events = store.raw.get_events_by_execution_ids([one.id for one in made]) if made else []
     outputs = [event.artifact_id for event in events if event.type == mlmd.Event.OUTPUT]
     artifacts = store.raw.get_artifacts_by_id(outputs) if outputs else []
-    _record(store, made, {one.id: {artifact.id: sizes(Path(artifact.uri)) for artifact in artifacts} for one in made})
+    _record(
+        store,
+        made,
+        {one.id: {artifact.id: sizes(Path(artifact.uri)) for artifact in artifacts} for one in made},
+    )
 
 
 def check(config: PipelineConfig, store: Store) -> list[str]:
@@ -139,7 +178,9 @@ def check(config: PipelineConfig, store: Store) -> list[str]:
     for artifact in live:
         found = _difference(Path(artifact.uri), recorded.get(artifact.id))
         if found and _relinked(config, artifact):
-            told.append(f"the copy of version {properties(artifact)['pushed_version']} was damaged, and is made again")
+            told.append(
+                f"the copy of version {properties(artifact)['pushed_version']} was damaged, and is made again"
+            )
         elif found:
             wrong[artifact.id] = found
     new = [artifact for artifact in live if artifact.id not in recorded and artifact.id not in wrong]
@@ -151,7 +192,9 @@ def check(config: PipelineConfig, store: Store) -> list[str]:
             follows = "it is made again where it is needed"
             if artifact.id in baselines:
                 follows += ", and until then the blessed model before it is the baseline"
-            told.append(f"{artifact.type} {artifact.id} ({what}) was damaged: {wrong[artifact.id]}; {follows}")
+            told.append(
+                f"{artifact.type} {artifact.id} ({what}) was damaged: {wrong[artifact.id]}; {follows}"
+            )
     _mark(config, store, wrong, live)
     return told
 
@@ -160,7 +203,7 @@ def sizes(folder: Path) -> Sizes:
     """Bytes of each file below a folder by relative path; of a file itself by "."."""
     if folder.is_file():
         return {".": folder.stat().st_size}
-    return dict(_walk(str(folder), ""))
+    return dict(_walk(str(folder), "")) if folder.is_dir() else {}
 
 
 def _walk(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
@@ -242,9 +285,7 @@ def _record_missing(store: Store, executions: list[mlmd.Execution], artifacts: l
     _record(store, [one for one in executions if one.id in of], of)
 
 
-def _record(
-    store: Store, executions: list[mlmd.Execution], files: Mapping[int, Mapping[int, Sizes]]
-) -> None:
+def _record(store: Store, executions: list[mlmd.Execution], files: Mapping[int, Mapping[int, Sizes]]) -> None:
     changed = [one for one in executions if files[one.id]]
     for execution in changed:
         merged = _recorded(execution) | {str(id_): of for id_, of in files[execution.id].items()}

@@ -87,16 +87,21 @@ def open_store(config: PipelineConfig) -> Store | None:
 class _Connection(MetadataStore):
     """A connection whose errors say where ML Metadata is, and what to do."""
 
+    _metadata_store: Any
+
     def __init__(self, config: PipelineConfig, connection: mlmd.ConnectionConfig) -> None:
         self._of = config, connection
         super().__init__(connection)
 
     def _call(self, *arguments: Any) -> Any:
+        if self._metadata_store is None:
+            super().__init__(self._of[1])
         try:
             return super()._call(*arguments)
         except (errors.NotFoundError, errors.AlreadyExistsError):
             raise  # an answer, of which MetadataStore makes something
         except errors.StatusError as error:
+            self._metadata_store = None  # a failed commit leaves its transaction open, for good
             raise _failed(error, *self._of, "ML Metadata cannot be read or written.") from error
 
 
