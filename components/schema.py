@@ -39,13 +39,18 @@ class ImportSchemaGen(StockImportSchemaGen):
             self,
             spec=ImportSchemaGenSpec(
                 schema_file=schema_file,
-                fingerprint=hashlib.sha256(_checked(schema_file)).hexdigest()[:16],
+                fingerprint=hashlib.sha256(checked(schema_file)).hexdigest()[:16],
                 schema=types.Channel(type=standard_artifacts.Schema),
             ),
         )
 
 
-def _checked(schema_file: str) -> bytes:
+def checked(schema_file: str) -> bytes:
+    """The text of a schema.
+
+    Raises:
+        ConfigError: The file is missing or is not a schema in protobuf text format.
+    """
     try:
         content = Path(schema_file).read_bytes()
         text_format.Parse(content, schema_pb2.Schema())

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from components.errors import ConfigError, MarqueeError, ModelError
+from components.errors import ConfigError, MarqueeError, ModelError, StorageError
 from pipeline.interrupts import Stop, remembered, stop
 
 if TYPE_CHECKING:
@@ -181,6 +181,7 @@ def _session(
         console.quiet = quiet
         console.headed(config.name, "bold", f": {title}, log in {_short(log)}")
         _recover(console, config, dead)
+        _repair(console, config)
         yield console, log
 
 
@@ -230,6 +231,7 @@ def _execute(
     """
     from components.versions import storage_error
     from pipeline.console import progress, spinner
+    from pipeline.repair import record
 
     component, since, running = "Pipeline", time.monotonic(), True
     waiting = spinner(console, f"{prefix}Loading TFX...")
@@ -245,6 +247,7 @@ def _execute(
             waiting = spinner(console, f"{prefix}{name}...")
             waiting.start()
         else:
+            record(config, name)
             tell(name, time.monotonic() - since, None)
             stop.check()
 
@@ -632,7 +635,7 @@ def explain(run: str | None, as_json: bool, file: str | None, overrides: tuple[s
 
     config = load_config(file, overrides)
     with captured(None) as console:
-        decided = explain.decision(explain.find(read_runs(config.metadata_path), run))
+        decided = explain.decision(explain.find(read_runs(config), run))
         if as_json:
             console.file.write(json.dumps(decided, indent=2) + "\n")
             return
@@ -883,14 +886,24 @@ def gc(
     from pipeline.config import load_config
     from pipeline.console import captured, print_table
     from pipeline.garbage import collect
+    from pipeline.repair import strays
     from pipeline.store import open_store
 
     config = load_config(file, overrides)
     _exists(config)
     with _locked(config, "gc", wait) as dead, captured(None) as console:
-        if not dry_run:
+        put_right = dry_run
+        with suppress(StorageError):  # on a full disk this may need what is yet to be freed
+            if not dry_run:
+                _recover(None if as_json else console, config, dead)
+                put_right = True
+        store = open_store(config)
+        warnings = strays(config, store)
+        for sentence in warnings if not as_json else []:
+            console.headed("Warning", "yellow", f": {sentence}.")
+        removal = collect(config, store, keep, dry_run)
+        if not put_right:
             _recover(None if as_json else console, config, dead)
-        removal = collect(config, open_store(config), keep, dry_run)
         if as_json:
             content = {
                 "artifacts": [
@@ -899,6 +912,7 @@ def gc(
                 "versions": [path.name for path in removal.versions],
                 "bytes": removal.size,
                 "removed": not dry_run,
+                "warnings": warnings,
             }
             console.file.write(json.dumps(content, indent=2) + "\n")
             return
@@ -973,6 +987,19 @@ def _recover(console: Console | None, config: PipelineConfig, dead: Holder | Non
     if console:
         for sentence in done:
             console.print(f"  Recovered: {sentence}.", soft_wrap=True)
+
+
+def _repair(console: Console, config: PipelineConfig) -> None:
+    """Has what was lost or damaged brought back or made again, and says so."""
+    from pipeline.repair import repair, strays
+    from pipeline.store import open_store
+
+    store = open_store(config)
+    for sentence in repair(config, store) if store else []:
+        logging.getLogger("marquee").warning("Repair: %s.", sentence)
+        console.headed("  Repaired", "yellow", f": {sentence}.")
+    for sentence in strays(config, store):
+        console.headed("  Warning", "yellow", f": {sentence}.")
 
 
 def _tell_if_forced(console: Console, config: PipelineConfig, done: Run) -> None:

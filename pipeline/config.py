@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
@@ -187,6 +189,29 @@ class PipelineConfig(_Section):
         return values
 
     @model_validator(mode="after")
+    def _root_can_be_a_folder(self) -> PipelineConfig:
+        problem, found = "", ""
+        try:
+            if not stat.S_ISDIR(self.pipeline_root.stat().st_mode):
+                problem, found = "The pipeline's root is no folder.", str(self.pipeline_root)
+        except NotADirectoryError:
+            problem, found = "The pipeline's root is below a file.", str(self.pipeline_root)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                problem, found = (
+                    "The path of the pipeline's root is too long.",
+                    f"{len(self.root)} characters",
+                )
+        if problem:
+            raise ConfigError(
+                problem,
+                where="keys root and name",
+                found=found,
+                expected="a folder, which is made if it is missing",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _something_to_search(self) -> PipelineConfig:
         if not self.search_space() and self.tuning.tune:
             raise ConfigError(
@@ -229,6 +254,11 @@ class PipelineConfig(_Section):
     def tuning_dir(self) -> Path:
         """Folder of the trials of each search, from which an interrupted one goes on."""
         return self.pipeline_root / "tuning"
+
+    @property
+    def inputs_dir(self) -> Path:
+        """Folder of copies of the schema and of built-in data, which the components read."""
+        return self.pipeline_root / "inputs"
 
     @property
     def log_dir(self) -> Path:
