@@ -239,14 +239,8 @@ def _figures(summary: dict[str, Any]) -> str:
     """What the model reached, by the metrics of its objective."""
     ndcg, recall = (f"{metric}@{summary['primary_k']}" for metric in ("ndcg", "recall"))
     if summary["objective"] == "interaction" and ndcg in summary:
-        text = f"NDCG@{summary['primary_k']} {summary[ndcg]:.4f}, {recall} {summary[recall]:.4f} on the test split"
-        if f"baseline_{ndcg}" in summary:
-            text += f"; the baseline's {summary[f'baseline_{ndcg}']:.4f}, {summary[f'baseline_{recall}']:.4f}"
-        return text
-    text = f"AUC {summary['auc']:.4f}, log-loss {summary['log_loss']:.4f} on the test split"
-    if "baseline_auc" in summary:
-        text += f"; the baseline's AUC there is {summary['baseline_auc']:.4f}"
-    return text
+        return f"NDCG@{summary['primary_k']} {summary[ndcg]:.4f}, {recall} {summary[recall]:.4f} on the test split"
+    return f"AUC {summary['auc']:.4f}, log-loss {summary['log_loss']:.4f} on the test split"
 
 
 def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
@@ -255,7 +249,8 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
 
     summary = done.summary()
     blessed = bool(summary.get("blessed"))
-    metrics = _figures(summary)
+    decided = explain_decision(done)
+    metrics = _figures(summary) + compared(decided)
     console.print()
     if not blessed:
         console.print(f"[bold red]Not blessed, not pushed[/]: {metrics}")

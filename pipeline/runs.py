@@ -104,9 +104,21 @@ class Run:
             (
                 "Evaluator",
                 "evaluation",
-                ("auc", "log_loss", "accuracy", "calibration", "baseline_auc"),
+                ("auc", "log_loss", "accuracy", "calibration"),
             ),
-            ("Blessing", "report", ("failures", "warnings")),
+            (
+                "Blessing",
+                "report",
+                (
+                    "failures",
+                    "warnings",
+                    "metric",
+                    "candidate_metric",
+                    "baseline_metric",
+                    "compared_rows",
+                    "left_out_rows",
+                ),
+            ),
         ):
             artifact = self._output(node_id, key)
             if artifact:
@@ -118,7 +130,7 @@ class Run:
             for name in (
                 f"{of}{metric}@{k}"
                 for metric in ("ndcg", "recall")
-                for of in ("", "popularity_", "baseline_")
+                for of in ("", "popularity_")
             ):
                 if name in ranking.properties:
                     found[name] = ranking.properties[name]
