@@ -8,7 +8,7 @@ ARGS ?=
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-faults check bench-ingest bench-models bench-gates bench-train bench-ncf lock clean
+.PHONY: help setup run test test-long test-faults test-inputs check bench-ingest bench-models bench-gates bench-train bench-ncf lock clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -25,6 +25,9 @@ test-long: setup ## Whole runs of single features: warm start, search, sweep
 
 test-faults: setup ## The long batteries: kill -9 at 20 random moments of a run, and the like
 	@$(BIN)/python -m pytest -m faults -s $(ARGS)
+
+test-inputs: setup ## A hundred kinds of bad input through the command, and hostile calls of the export
+	@$(BIN)/python -m pytest -m inputs -s $(ARGS)
 
 check: setup ## Lint, types and import rules only
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/mypy --no-error-summary

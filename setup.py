@@ -13,6 +13,7 @@ setup(
     package_data={"pipeline": ["configs/*.yaml"], "schema": ["*.pbtxt"]},
     install_requires=[
         "apache-beam==2.65.0",  # newer releases download a Go runner at start
+        "cityhash==0.4.10",  # the compiled module farmhash, which TFDV imports; see pyproject.toml
         "click>=8.1,<9",
         "keras==3.15.1",
         "matplotlib>=3.8,<4",  # the plot of `marquee sweep`

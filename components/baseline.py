@@ -101,7 +101,7 @@ class LatestEarlierBlessedModelStrategy(ResolverStrategy):
 def _learned_from(
     store: mlmd.MetadataStore | None, model_id: int, examples: Iterable[types.Artifact]
 ) -> list[types.Artifact]:
-    """The raw examples that a model was made with, and those of the model it started from, of which the files are there."""
+    """The raw examples that a model was made with, and those of the model it started from, where they are there."""
     if store is None:
         return []
     there = {artifact.id: artifact for artifact in examples if fileio.exists(artifact.uri)}

@@ -36,3 +36,18 @@ LIKED, RATED = "liked", "rated"
 
 LABEL_KEY = transformed_name("liked")
 ACTIVITY_KEY = "user_activity"
+
+_METRICS = {
+    "log_loss": "log-loss",
+    "auc": "AUC",
+    "hit_rate": "hit rate",
+    "ndcg": "NDCG",
+    "map": "MAP",
+    "mrr": "MRR",
+}
+
+
+def metric_title(metric: str) -> str:
+    """How people call a metric, e.g. `NDCG@10` for `ndcg@10`."""
+    plain, at, k = metric.partition("@")
+    return _METRICS.get(plain, plain) + at + k

@@ -159,10 +159,11 @@ class _Serving(tf.Module):
         # The order of the rows of a movie: vocabulary, out-of-vocabulary buckets, cold movies.
         buckets = transform.num_buckets_for_transformed_feature(MOVIE) - len(catalogue)
         self.cold_ids = sorted({id_.encode() for id_ in movies["movie_id"].to_pylist()} - {*catalogue})
+        # A table without entries cannot be loaded; no movie has an empty id.
+        cold_rows = {id_: row for row, id_ in enumerate(self.cold_ids, len(catalogue) + buckets)} or {b"": -1}
         self._cold = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
-                tf.constant(self.cold_ids, tf.string),
-                tf.range(len(self.cold_ids), dtype=tf.int64) + len(catalogue) + buckets,
+                tf.constant(list(cold_rows), tf.string), tf.constant(list(cold_rows.values()), tf.int64)
             ),
             default_value=-1,
         )

@@ -35,7 +35,13 @@ from pipeline.config import PipelineConfig, ServingConfig
 from pipeline.evaluation import eval_config
 from pipeline.store import connection_config
 
-BEAM_ARGS = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
+BEAM_ARGS = [
+    "--direct_running_mode=in_memory",
+    "--direct_num_workers=1",
+    # For each component TFX builds a source package of itself for remote workers, 52 MB and 2 CPU seconds, unless told
+    # where they have it from. Here there are none; a remote runner would look for a container of this name.
+    "--sdk_container_image=none",
+]
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
         schema=schema_gen.outputs["schema"],
         settings=config.data_gate,
         min_rating=config.label.min_rating,
+        positives=config.label.positives,
         split_method=config.data.split.method,
         expect_genres=source.movies is not None and config.data.movie_columns.genres is not None,
         baseline_examples=data_baseline.outputs["examples"],
@@ -209,6 +216,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         example_splits=[TEST_SPLIT],
         eval_config=eval_config(config.evaluation, config.model.objective),
         schema=trained.schema_gen.outputs["schema"],
+        code=code_fingerprint("features.py", "evaluator.py"),
     ).with_id("Evaluator")
     ranking = _ranking_evaluator(config, trained, baseline)
     blessing = Blessing(
@@ -233,6 +241,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         infra_blessing=serving_validator.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
         examples=examples,
+        report=blessing.outputs["report"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_model_dir))
         ),

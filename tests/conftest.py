@@ -28,7 +28,13 @@ Marquee = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
-def marquee() -> Marquee:
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The system's temporary folder, for the processes of `marquee`."""
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="session")
+def marquee(temporary: Path) -> Marquee:
     """Runs the command of this checkout in a process of its own."""
 
     def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -37,7 +43,7 @@ def marquee() -> Marquee:
             capture_output=True,
             text=True,
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(temporary)},
             timeout=600,
             check=False,
         )

@@ -60,7 +60,9 @@ class Executor(base_executor.BaseExecutor):
         per_user = _columns(Path(ranking.uri) / PER_USER_FILE)
         comparison = None
         if baselines:
-            comparison = _comparison(Path(ranking.uri), ranked["comparison"], other_question(model, baselines[0]))
+            comparison = _comparison(
+                Path(ranking.uri), ranked["comparison"], other_question(model, baselines[0])
+            )
         bars = rules.Bars(
             exec_properties["min_auc"],
             exec_properties["max_log_loss"],
@@ -131,7 +133,9 @@ def other_question(model: types.Artifact, baseline: types.Artifact) -> str:
 
 def _columns(path: Path) -> dict[str, np.ndarray]:
     table = pq.read_table(path)
-    return {name: table[name].to_numpy() for name in table.column_names if name not in ("user_id", "activity")}
+    return {
+        name: table[name].to_numpy() for name in table.column_names if name not in ("user_id", "activity")
+    }
 
 
 def _comparison(folder: Path, found: Mapping[str, Any], other: str) -> rules.Comparison:
@@ -209,8 +213,8 @@ class Blessing(base_component.BaseComponent):
     properties, by which `components.baseline` tells it from TFMA's; and `report`, a BlessingReport.
 
     decision.json: `blessed`, `first` (no baseline), `model`, `baseline`, `objective` and the other properties of the
-    report that say what the decision rests on, `settings`, `rules` (the fields of `rules.Result`), and the sentences of the broken ones in `failures` (gates) and `warnings`, which the artifact
-    has as custom properties too.
+    report that say what the decision rests on, `settings`, `rules` (the fields of `rules.Result`), and the sentences
+    of the broken ones in `failures` (gates) and `warnings`, which the artifact has as custom properties too.
     """
 
     SPEC_CLASS = BlessingSpec

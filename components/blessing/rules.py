@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from components.blessing.settings import Action, BlessingSettings
+from components.features import metric_title
 from components.models.hyperparameters import Objective
 from components.ranking import bootstrap
 from components.ranking.evaluation import (
@@ -21,15 +22,6 @@ from components.ranking.evaluation import (
     POPULARITY,
 )
 
-# Higher is better, but for the log-loss.
-_TITLES = {
-    LOG_LOSS: "log-loss",
-    AUC: "AUC",
-    "hit_rate": "hit rate",
-    "ndcg": "NDCG",
-    "map": "MAP",
-    "mrr": "MRR",
-}
 _OWNERS = {
     BASELINE: "the baseline",
     POPULARITY: "popularity",
@@ -204,7 +196,15 @@ def _changes(
             sentence = f"log-loss is not compared: {comparison.other}"
             results.append(
                 Result(
-                    f"change: {metric}", "change", metric, action, None, False, *nothing, passed=None, sentence=sentence
+                    f"change: {metric}",
+                    "change",
+                    metric,
+                    action,
+                    None,
+                    False,
+                    *nothing,
+                    passed=None,
+                    sentence=sentence,
                 )
             )
         elif action:
@@ -227,9 +227,11 @@ def deciding(
     """
     ranking = f"{settings.ranking_metric}@{primary_k}"
     metric = LOG_LOSS if objective == "like" else ranking
-    for result in results:
-        if result.kind == "change" and result.metric == metric and result.reference is not None:
-            return metric, result.candidate, result.reference
+    # AUC stands in for a log-loss that is not compared.
+    for compared in (metric, AUC) if objective == "like" else (metric,):
+        for result in results:
+            if result.kind == "change" and result.metric == compared and result.reference is not None:
+                return compared, result.candidate, result.reference
     return metric, _finite(float(_Figures(per_user, ranking, settings).of(CANDIDATE, metric)[0])), None
 
 
@@ -296,7 +298,7 @@ def _bar(metric: str, value: float, bar: float, at_least: bool, key: str, figure
     # Without users to rank for there is nothing to hold against it.
     passed = None if np.isnan(value) else value >= bar if at_least else value <= bar
     sentence = (
-        f"{_title(metric)} is {value:.4f}{_interval(interval)}, the {'floor' if at_least else 'ceiling'}"
+        f"{metric_title(metric)} is {value:.4f}{_interval(interval)}, the {'floor' if at_least else 'ceiling'}"
         f" is {bar:g} ({key})"
     )
     return Result(
@@ -342,13 +344,13 @@ def _difference(
     """
     candidate, reference = figures.of(CANDIDATE, metric), figures.of(other, metric)
     difference = figures.estimate(candidate - reference)
-    at_least = metric != LOG_LOSS
+    at_least = metric != LOG_LOSS  # of all others, more is better
     bar = margin if at_least else -margin
     rule = f"{kind}: {metric if kind == 'change' else other}"
-    figure = f"{_title(metric)} is {candidate[0]:.4f}"
+    figure = f"{metric_title(metric)} is {candidate[0]:.4f}"
     if not np.isfinite(difference.value):
         # No user with positives, say: then there is nothing to refuse the model for.
-        passed, sentence = None, f"{_title(metric)} could not be compared with that of {_OWNERS[other]}"
+        passed, sentence = None, f"{metric_title(metric)} could not be compared with that of {_OWNERS[other]}"
     else:
         lost = bool(difference.high < bar if at_least else difference.low > bar)
         beaten = bool(difference.low > bar if at_least else difference.high < bar)
@@ -386,11 +388,6 @@ def _difference(
         passed,
         sentence,
     )
-
-
-def _title(metric: str) -> str:
-    plain, at, k = metric.partition("@")
-    return _TITLES.get(plain, plain) + at + k
 
 
 def _interval(estimate: bootstrap.Estimate) -> str:

@@ -92,7 +92,9 @@ class BlessingSettings(_Settings):
     ranking_metric: Literal["hit_rate", "recall", "precision", "ndcg", "map", "mrr"] = Field(
         "ndcg", description="Which ranking metric the rules use, at ranking.primary_k."
     )
-    floors: Floors = Field(Floors(), description="What the model must not lose against, and is told not to beat.")
+    floors: Floors = Field(
+        Floors(), description="What the model must not lose against, and is told not to beat."
+    )
     changes: Changes = Field(
         Changes(), description="What may not get worse than with the last blessed model."
     )

@@ -28,7 +28,7 @@ COMPARED_ROWS, LEFT_OUT_ROWS = "compared_rows", "left_out_rows"
 
 
 class RankingEvaluation(types.Artifact):
-    """The files metrics.json, per_user.parquet and, where rows are left out, compared.parquet, see `RankingEvaluator`."""
+    """The files metrics.json, per_user.parquet and perhaps compared.parquet, see `RankingEvaluator`."""
 
     TYPE_NAME = "RankingEvaluation"
 

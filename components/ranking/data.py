@@ -117,7 +117,9 @@ def genres(movies: pa.Table, movie_ids: np.ndarray) -> tuple[list[str], np.ndarr
 def _decode(pattern: str, columns: tuple[str, ...]) -> pa.Table:
     """Those columns of `_KINDS`, a row an example."""
     parts = list(_batches(pattern, columns))
-    return pa.concat_tables(parts) if parts else pa.table({key: pa.array([], _KINDS[key][1]) for key in columns})
+    return (
+        pa.concat_tables(parts) if parts else pa.table({key: pa.array([], _KINDS[key][1]) for key in columns})
+    )
 
 
 def _batches(pattern: str, columns: tuple[str, ...]) -> Iterator[pa.Table]:

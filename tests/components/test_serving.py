@@ -60,6 +60,8 @@ def exported(request, transformed: Transformed, tmp_path_factory):
         path=path,
         model=model,
         crowd=everybody,
+        table=table,
+        rated=rated,
         loaded=loaded,
         signatures=loaded.signatures,
     )
@@ -200,6 +202,21 @@ def test_movies_are_similar_to_a_cold_one_by_its_features(exported):
     assert answer["known"].tolist() == [False, False, True]
     assert set(answer["movie_ids"][0]) <= {movie.encode() for movie in GENRES}
     assert not np.allclose(np.sort(answer["scores"][0]), np.sort(answer["scores"][1]))
+
+
+def test_an_export_whose_movies_were_all_rated_in_train_answers_as_well(exported, transformed, tmp_path):
+    import tensorflow as tf
+
+    from components.serving import export
+
+    path = str(tmp_path / "1")
+    export(path, exported.model, transformed.output, exported.table[:4], exported.rated, exported.crowd)
+    loaded = tf.saved_model.load(path)
+    known = SimpleNamespace(signatures=loaded.signatures)
+    pairs = [(user, movie) for user, movie in PAIRS if movie != "m9"]
+    np.testing.assert_allclose(predict(known, pairs), predict(exported, pairs), rtol=1e-5)
+    assert recommend(known, USERS, 4, False)["movie_ids"].shape == (4, 4)
+    assert similar(known, ["m1", "m9"], 3)["known"].tolist() == [True, False]
 
 
 @pytest.mark.parametrize("genres_given", [True, False])

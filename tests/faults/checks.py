@@ -37,6 +37,7 @@ def check_put_right(config: PipelineConfig) -> None:
     outputs = {str(path) for path in config.artifact_root.glob("*/[!.]*/*")}
     assert outputs <= live, f"left behind: {outputs - live}"
     assert not [path for path in config.serving_model_dir.glob(".*") if path.is_dir()]
+    assert not (config.pipeline_root / "tmp").exists()
     of_models = [marker.model_digest for marker in map(versions.read_marker, _versions(config)) if marker]
     assert len(of_models) == len(set(of_models)), "a model was pushed twice"
 

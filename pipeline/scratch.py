@@ -1,0 +1,38 @@
+"""The temporary folder of a run: one under the pipeline's root, so that nothing stays behind in the system's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_FOLDER = "tmp"
+
+
+@contextmanager
+def temporary_folder(root: Path) -> Iterator[None]:
+    """What TFX, Beam, TensorFlow and child processes put into the temporary folder goes under `root`; only for whoever
+    holds its lock.
+
+    It is removed at the end. What a process that died has left is removed at the start.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    folder = root / _FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    before = os.environ.get("TMPDIR"), tempfile.tempdir
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        variable, tempfile.tempdir = before
+        if variable is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = variable
+        shutil.rmtree(folder, ignore_errors=True)
