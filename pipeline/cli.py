@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from components.errors import ConfigError, MarqueeError, ModelError, StorageError
+from components.features import metric_title
 from pipeline.interrupts import Stop, remembered, stop
 
 if TYPE_CHECKING:
@@ -307,14 +308,40 @@ def _figures(summary: dict[str, Any]) -> str:
     """What the model reached, by the metrics of its objective."""
     ndcg, recall = (f"{metric}@{summary['primary_k']}" for metric in ("ndcg", "recall"))
     if summary["objective"] == "interaction" and ndcg in summary:
-        text = f"NDCG@{summary['primary_k']} {summary[ndcg]:.4f}, {recall} {summary[recall]:.4f} on the test split"
-        if f"baseline_{ndcg}" in summary:
-            text += f"; the baseline's {summary[f'baseline_{ndcg}']:.4f}, {summary[f'baseline_{recall}']:.4f}"
-        return text
-    text = f"AUC {summary['auc']:.4f}, log-loss {summary['log_loss']:.4f} on the test split"
-    if "baseline_auc" in summary:
-        text += f"; the baseline's AUC there is {summary['baseline_auc']:.4f}"
-    return text
+        text = f"{metric_title(ndcg)} {summary[ndcg]:.4f}, {recall} {summary[recall]:.4f} on the test split"
+    else:
+        text = f"AUC {summary['auc']:.4f}, log-loss {summary['log_loss']:.4f} on the test split"
+    return text + _beside_baseline(summary)
+
+
+def _beside_baseline(summary: dict[str, Any]) -> str:
+    """What the last blessed model reaches on the rows on which the two are compared."""
+    left_out = summary.get("left_out_rows", 0)
+    if "baseline_metric" not in summary:
+        return (
+            f"; compared with nothing: the baseline was trained on {left_out:,} rows of it"
+            if left_out
+            else ""
+        )
+    title, baseline = metric_title(summary["metric"]), f"{summary['baseline_metric']:.4f}"
+    if not left_out:
+        return f"; the baseline's {title} there is {baseline}"
+    return (
+        f"; on the {summary['compared_rows']:,} rows of it that the baseline was not trained on, {title}"
+        f" {summary['candidate_metric']:.4f}, the baseline's {baseline}"
+    )
+
+
+def _what_now(console: Console, config: PipelineConfig, flags: str, *lines: str) -> None:
+    """Ends the report of a model that is not pushed: what is served, and what to try."""
+    from pipeline.runs import pushed_versions
+
+    present = pushed_versions(config.serving_model_dir)
+    console.print(
+        f"Served is version {present[-1].name}, as before." if present else "Nothing is served yet."
+    )
+    for line in lines:
+        console.print(line.replace("marquee ", f"{_command()} ").replace(" FLAGS", flags), soft_wrap=True)
 
 
 def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
@@ -329,10 +356,13 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
         console.headed("Not blessed, not pushed", "bold red", f": {metrics}")
         for failure in summary.get("failures", []):
             console.print(f"  - {failure}", soft_wrap=True)
-        console.print(
-            "The served model is as before. The bars are the keys under `evaluation` and `blessing` in the config;"
-            f" `{_command()} explain{flags}` shows every rule.",
-            soft_wrap=True,
+        _what_now(
+            console,
+            config,
+            flags,
+            "Next: marquee explain FLAGS, for every rule with its key (under `evaluation` and `blessing`)",
+            "Next: bring more ratings, or try --set model.name=two_tower, or --set tuning.tune=true for a search",
+            'Next: marquee bless --force --reason "..." FLAGS, to serve it all the same',
         )
         _tell_if_forced(console, config, done)
         return False
@@ -343,10 +373,12 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
         report = (
             done.nodes["ServingValidator"].output("blessing") if "ServingValidator" in done.nodes else None
         )
-        console.print(
-            "The served model is as before. The budgets are the keys under `serving` in the config; any change there"
-            " has the export asked again"
-            + (f"; all figures: {_short(Path(report.uri) / 'report.json')}" if report else ".")
+        _what_now(
+            console,
+            config,
+            flags,
+            "Next: mend the export, or change a budget under `serving`: either has it asked again"
+            + (f"; all figures: {_short(Path(report.uri) / 'report.json')}" if report else ""),
         )
         _tell_if_forced(console, config, done)
         return False

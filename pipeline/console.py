@@ -380,7 +380,11 @@ def _ranking(node: Node) -> str:
         for metric, title in (("ndcg", "NDCG"), ("recall", "recall"))
         if f"{metric}@{k}" in of and f"popularity_{metric}@{k}" in of
     ]
-    return ", ".join(parts) or "no user liked a movie in test"
+    text = ", ".join(parts) or "no user liked a movie in test"
+    if of.get("left_out_rows"):
+        rows, left_out = of["compared_rows"], of["left_out_rows"]
+        text += f"; compared on {rows:,} of {rows + left_out:,} test rows: the baseline was trained on {left_out:,}"
+    return text
 
 
 def _decision(node: Node) -> str:
@@ -391,7 +395,11 @@ def _decision(node: Node) -> str:
         if of.get("blessed") == 1
         else f"not blessed: {failures} of {of.get('num_rules')} rules broken"
     )
-    return text + (f", {warnings} warning{'s' if warnings > 1 else ''}" if warnings else "")
+    text += f", {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
+    if of.get("left_out_rows"):
+        rows, left_out = of["compared_rows"], of["left_out_rows"]
+        text += f"; {f'compared on {rows:,} test rows' if rows else 'compared with nothing'}, {left_out:,} left out"
+    return text
 
 
 def _push(node: Node) -> str:

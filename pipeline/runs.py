@@ -107,7 +107,7 @@ class Run:
             (
                 "Evaluator",
                 "evaluation",
-                ("auc", "log_loss", "accuracy", "calibration", "baseline_auc"),
+                ("auc", "log_loss", "accuracy", "calibration"),
             ),
             (
                 "Blessing",
@@ -130,11 +130,7 @@ class Run:
         if ranking:
             found |= {name: ranking.properties[name] for name in ("ece",) if name in ranking.properties}
             k = found["primary_k"] = ranking.properties.get("primary_k", 10)
-            for name in (
-                f"{of}{metric}@{k}"
-                for metric in ("ndcg", "recall")
-                for of in ("", "popularity_", "baseline_")
-            ):
+            for name in (f"{of}{metric}@{k}" for metric in ("ndcg", "recall") for of in ("", "popularity_")):
                 if name in ranking.properties:
                     found[name] = ranking.properties[name]
         blessing = self._output("Blessing", "blessing")
