@@ -43,7 +43,8 @@ _NUMERIC = (RATING_KEY, TIMESTAMP_KEY)
 _ORDER = {"fatal": 0, "warn": 1, "ignore": 2}
 _DAY = 86_400
 _MIN_COMMON_PAIRS = 100
-_MILLISECONDS = 100_000_000_000  # in seconds that is the year 5138
+# In seconds the first is the year 5138.
+_FINER_UNITS = (("nanoseconds", 10**17), ("microseconds", 10**14), ("milliseconds", 10**11))
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Data:
-    """The examples of one run: exact counts, TFDV's statistics by split, and rows that ExampleGen dropped."""
+    """The examples of one run: exact counts, TFDV's statistics by split, rows that ExampleGen dropped, and whether
+    the ratings have times."""
 
     profile: Profile
     statistics: Statistics
     num_duplicates: int = 0
+    times: bool = True
 
     @property
     def rows(self) -> int:
@@ -101,7 +104,9 @@ class Data:
 
     @property
     def newest(self) -> int | None:
-        """The newest timestamp."""
+        """The newest timestamp, None without times."""
+        if not self.times:
+            return None
         return max((s.newest for s in self.profile.values() if s.newest is not None), default=None)
 
 
@@ -192,8 +197,10 @@ def schema_anomalies(anomalies: Anomalies, current: Data, settings: DataGateSett
                 rows = _anomalous_rows(current, feature, split)
                 plain = _PLAIN.get(rule, f"is not as the schema says ({reason.short_description})")
                 hint = ""
-                if rule == "INT_TYPE_BIG_INT" and feature == TIMESTAMP_KEY and _in_milliseconds(current):
-                    hint = "; they look like milliseconds where seconds are due"
+                if rule == "INT_TYPE_BIG_INT" and feature == TIMESTAMP_KEY:
+                    hint = _unit_hint(current)
+                elif rule == "INT_TYPE_SMALL_INT" and feature == TIMESTAMP_KEY:
+                    hint = "; is data.timestamp_unit what they are in?"
                 subject = f"{feature} of {split}" if feature else f"the {split} split"
                 count = f" in {rows:,} of {current.profile[split].rows:,} rows" if rows else ""
                 yield Finding(
@@ -287,9 +294,12 @@ def _anomalous_rows(current: Data, feature: str, split: str) -> int | None:
     return common.num_missing or None
 
 
-def _in_milliseconds(current: Data) -> bool:
-    newest = current.newest
-    return newest is not None and newest > _MILLISECONDS
+def _unit_hint(current: Data) -> str:
+    newest = current.newest or 0
+    for what, least in _FINER_UNITS:
+        if newest > least:
+            return f"; they look like {what} where seconds are due: see data.timestamp_unit"
+    return ""
 
 
 # --- of the data alone -------------------------------------------------------------------------
@@ -425,7 +435,6 @@ def times(current: Data, settings: DataGateSettings, expectations: Expectations)
     if newest is None:
         return
     rows = sum(split.in_future for split in current.profile.values())
-    hint = "; they look like milliseconds where seconds are due" if _in_milliseconds(current) else ""
     yield from _over(
         "future",
         TIMESTAMP_KEY,
@@ -434,7 +443,7 @@ def times(current: Data, settings: DataGateSettings, expectations: Expectations)
         settings.freshness.future,
         rows,
         f"{rows:,} of the {current.rows:,} rows are more than a day in the future, the last at {_date(newest)}"
-        f"{hint}",
+        f"{_unit_hint(current)}",
         "data_gate.freshness.future",
     )
     most, age = settings.freshness.max_age_days, (expectations.now - newest) / _DAY
@@ -490,6 +499,8 @@ def drift(
     for feature, value in distances(
         current.statistics[TRAIN_SPLIT], baseline.statistics[TRAIN_SPLIT], schema, settings.drift, "drift"
     ):
+        if feature == TIMESTAMP_KEY and not (current.times and baseline.times):
+            continue
         yield from _distant(
             "drift",
             feature,
