@@ -10,8 +10,8 @@ def cut(text: str, most: int) -> str:
     """The text, or its beginning and its end where it is longer than `most` characters."""
     if len(text) <= most:
         return text
-    tail = most // 5
-    return f"{text[: most - tail]} ... {text[-tail:]} ({len(text):,} characters)"
+    note, tail = f" ... ({len(text):,} characters) ... ", most // 5
+    return text[: most - tail - len(note)] + note + text[-tail:]
 
 
 class MarqueeError(Exception):

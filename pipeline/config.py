@@ -28,8 +28,8 @@ CONFIGS = Path(__file__).parent / "configs"
 SCHEMA = Path(__file__).parent.parent / "schema" / "schema.pbtxt"
 BUILTIN = "builtin:"
 _NAME_CHARS = 100  # of a pipeline's own name, which is the name of folders
-# Components of TFX read `<artifact>/*`, and offer no way to take what stands before it literally.
-_PATTERN = frozenset("*?[]{}\\")
+# Components of TFX have Beam read `<artifact>/*`, and Beam has no way to take what stands before it literally.
+_PATTERN = frozenset("*?[\\")
 
 
 class _Section(BaseModel):

@@ -54,6 +54,7 @@ def detect(path: str, settings: IngestSettings) -> Source:
     if is_folder:
         base, ratings = path, settings.ratings_file
     else:
+        files.open_file(path).close()
         base, ratings = os.path.split(path)
         ratings = glob.escape(ratings)
         if settings.ratings_file is not None:
@@ -201,7 +202,7 @@ def _undetectable(problem: str, base: str) -> DataError:
     inner = [
         os.path.dirname(path)
         for name in ("u.data", "ratings.dat", "ratings.csv", "*.inter")
-        for path in files.match(base, f"*/{name}")
+        for path in sorted(files.operations(base).glob(os.path.join(glob.escape(base), f"*/{name}")))
     ]
     return DataError(
         problem,

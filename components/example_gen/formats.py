@@ -82,6 +82,7 @@ _KEPT_CHARS = 4096  # of such a row's text, in rejects.csv
 # Ticks of a second.
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_NO_MOMENT = 10**18  # beyond it nothing is a time, but in nanoseconds
 _ISO = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}(?::?\d{2})?)?)?$"
 _ISO_ZONED = r":\d{2}(?:Z|[+-][\d:]+)$"
 
@@ -360,7 +361,8 @@ def _head(path: str) -> tuple[bytes, bool]:
         raise DataError("The file is UTF-16.", where=path, expected="UTF-8", fix="convert the file to UTF-8")
     if not head.removeprefix(_BOM).strip():
         raise DataError("The file is empty.", where=path)
-    if b"\n" not in head and b"\r" in head:
+    first = head.removeprefix(_BOM).lstrip().split(b"\n")[0].rstrip(b"\r")
+    if b"\r" in first or (b"\n" not in head and b"\r" in head):
         raise DataError(
             "The lines end in a carriage return alone.",
             where=path,
@@ -373,7 +375,8 @@ def _head(path: str) -> tuple[bytes, bool]:
 def csv_header(path: str) -> list[str]:
     """The fields of the first line of a file, read as CSV."""
     with files.open_file(path) as file:
-        line = file.read(_HEAD_BYTES).removeprefix(_BOM).lstrip().split(b"\n")[0].rstrip(b"\r")
+        head = file.read(_HEAD_BYTES).removeprefix(_BOM)
+    line = next((line for line in head.splitlines() if line.strip()), b"")
     return next(csv.reader([line.decode("latin-1")]), [])
 
 
@@ -487,7 +490,9 @@ def _parse(data: bytes, fmt: TextFormat, types: Mapping[str, pa.DataType], inval
 
 def _parse_fast(data: bytes, fmt: TextFormat) -> pa.Table | None:
     """Reads straight into the types, or says None when anything at all is unusual."""
-    if data.count(b"\r") != data.count(b"\r\n") or (len(fmt.separator) > 1 and b"\x1f" in data):
+    if (b"\r" in data and data.count(b"\r") != data.count(b"\r\n")) or (
+        len(fmt.separator) > 1 and b"\x1f" in data
+    ):
         return None  # Arrow would end a row, or a field, there
     types = {field.name: field.type for field in RATINGS_SCHEMA if field.name in fmt.names}
     has_times, unit = TIMESTAMP_KEY in types, fmt.timestamp_unit
@@ -515,7 +520,10 @@ def _parse_fast(data: bytes, fmt: TextFormat) -> pa.Table | None:
         if any(_ids(chunk.dictionary).null_count for chunk in table[key].chunks):
             return None
     if has_times:
-        seconds = _seconds(table[TIMESTAMP_KEY].combine_chunks(), unit)
+        times = table[TIMESTAMP_KEY].combine_chunks()
+        if unit != "ns" and pa.types.is_integer(times.type) and (pc.max(times).as_py() or 0) >= _NO_MOMENT:
+            return None
+        seconds = _seconds(times, unit)
         if seconds.null_count:
             return None
     else:
