@@ -19,7 +19,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from components.features import GENRES_KEY, MOVIE_KEY, USER_KEY
+from components.features import GENRES_KEY, MOVIE_KEY, USER_KEY, WITHOUT_TIMES
 from components.models.search_space import sentence
 from components.tuner.settings import METRICS
 from pipeline.interrupts import stop
@@ -233,6 +233,8 @@ def _examples(node: Node) -> str:
     ):
         if of.get(name):
             text += f", {of[name]:,} {what}"
+    if of.get(WITHOUT_TIMES):
+        text += "; no times, so what the schema and the data gate say of them is off"
     artifact = node.output("examples")
     if artifact and of.get("num_rejected"):
         text += f"; see {artifact.uri}/rejects.csv"

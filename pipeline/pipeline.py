@@ -62,7 +62,7 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
     """What a run and a sweep have in common: ingest, checks, Transform and Trainer; tuned values are of runs alone."""
     source = _source(config)
     example_gen = RatingsExampleGen(source, config.data.ingest)
-    schema_gen = ImportSchemaGen(_schema(config))
+    schema_gen = ImportSchemaGen(_schema(config), times=config.data.columns.timestamp is not None)
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["examples"], schema=schema_gen.outputs["schema"]
     )

@@ -26,7 +26,7 @@ from components.data_gate import counts, rules
 from components.data_gate.rules import Data, Expectations, Finding
 from components.data_gate.settings import DataGateSettings
 from components.errors import DataError
-from components.features import LIKED, TRAIN_SPLIT
+from components.features import LIKED, TRAIN_SPLIT, WITHOUT_TIMES
 
 FINDINGS_FILE = "findings.json"
 NUM_FATAL, NUM_WARN, WARNINGS = "num_fatal", "num_warn", "warnings"
@@ -74,6 +74,7 @@ class Executor(base_executor.BaseExecutor):
                     for split in artifact_utils.decode_split_names(statistics.split_names)
                 },
                 examples.get_int_custom_property("num_duplicates"),
+                times=not examples.get_int_custom_property(WITHOUT_TIMES),
             )
 
         baseline = None

@@ -50,7 +50,8 @@ _DAY = 86_400
 _MIN_COMMON_PAIRS = 100
 _LABELS = ("liked rows", "not liked rows")
 _BUCKETS = 20  # of ratings whose distributions are compared
-_MILLISECONDS = 100_000_000_000  # in seconds that is the year 5138
+# In seconds the first is the year 5138.
+_FINER_UNITS = (("nanoseconds", 10**17), ("microseconds", 10**14), ("milliseconds", 10**11))
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Data:
-    """The examples of one run: exact counts, TFDV's statistics by split, and rows that ExampleGen dropped."""
+    """The examples of one run: exact counts, TFDV's statistics by split, rows that ExampleGen dropped, and whether
+    the ratings have times."""
 
     profile: Profile
     statistics: Statistics
     num_duplicates: int = 0
+    times: bool = True
 
     @property
     def rows(self) -> int:
@@ -108,7 +111,9 @@ class Data:
 
     @property
     def newest(self) -> int | None:
-        """The newest timestamp."""
+        """The newest timestamp, None without times."""
+        if not self.times:
+            return None
         return max((s.newest for s in self.profile.values() if s.newest is not None), default=None)
 
 
@@ -217,8 +222,10 @@ def schema_anomalies(anomalies: Anomalies, current: Data, settings: DataGateSett
                 rows = _anomalous_rows(current, feature, split, rule)
                 plain = _PLAIN.get(rule, f"is not as the schema says ({reason.short_description})")
                 hint = ""
-                if rule == "INT_TYPE_BIG_INT" and feature == TIMESTAMP_KEY and _in_milliseconds(current):
-                    hint = "; they look like milliseconds where seconds are due"
+                if rule == "INT_TYPE_BIG_INT" and feature == TIMESTAMP_KEY:
+                    hint = _unit_hint(current)
+                elif rule == "INT_TYPE_SMALL_INT" and feature == TIMESTAMP_KEY:
+                    hint = "; is data.timestamp_unit what they are in?"
                 subject = f"{feature} of {split}" if feature else f"the {split} split"
                 count = f" in {rows:,} of {current.profile[split].rows:,} rows" if rows else ""
                 yield Finding(
@@ -313,9 +320,12 @@ def _anomalous_rows(current: Data, feature: str, split: str, rule: str) -> int |
     return common.num_missing or None
 
 
-def _in_milliseconds(current: Data) -> bool:
-    newest = current.newest
-    return newest is not None and newest > _MILLISECONDS
+def _unit_hint(current: Data) -> str:
+    newest = current.newest or 0
+    for what, least in _FINER_UNITS:
+        if newest > least:
+            return f"; they look like {what} where seconds are due: see data.timestamp_unit"
+    return ""
 
 
 # --- of the data alone -------------------------------------------------------------------------
@@ -488,7 +498,6 @@ def times(current: Data, settings: DataGateSettings, expectations: Expectations)
     if newest is None:
         return
     rows = sum(split.in_future for split in current.profile.values())
-    hint = "; they look like milliseconds where seconds are due" if _in_milliseconds(current) else ""
     yield from _over(
         "future",
         TIMESTAMP_KEY,
@@ -497,7 +506,7 @@ def times(current: Data, settings: DataGateSettings, expectations: Expectations)
         settings.freshness.future,
         rows,
         f"{rows:,} of the {current.rows:,} rows are more than a day in the future, the last at {_date(newest)}"
-        f"{hint}",
+        f"{_unit_hint(current)}",
         "data_gate.freshness.future",
     )
     most, age = settings.freshness.max_age_days, (expectations.now - newest) / _DAY
@@ -554,6 +563,8 @@ def drift(
         *distances(train, before, schema, settings.drift, "drift"),
         *of_ratings(current.profile[TRAIN_SPLIT], baseline.profile[TRAIN_SPLIT], settings.drift),
     ):
+        if feature == TIMESTAMP_KEY and not (current.times and baseline.times):
+            continue
         yield from _distant(
             "drift",
             feature,

@@ -125,6 +125,25 @@ def test_ratings_of_the_future():
     assert "milliseconds" in found.sentence
 
 
+def test_without_times_no_rule_looks_at_them():
+    """The timestamps are 0 then; nor is there a drift from, or to, a run that had times."""
+    zero = {name: split(oldest=0, newest=0) for name in SPLITS}
+    without, with_times = dataclasses.replace(data(**zero), times=False), data()
+    bars = {"freshness": {"max_age_days": 1}, "drift": {"timestamp": {"fatal": 0.001}, "min_rows": 1}}
+    assert "age" in [finding.rule for finding in check(data(**zero), **bars)]
+    for current, baseline in ((without, None), (without, with_times), (without, without)):
+        assert check(current, baseline, **bars) == []
+    assert "step_back" in [finding.rule for finding in check(data(**zero), with_times)]
+    assert check(with_times, without) == []
+
+
+def test_times_in_a_finer_unit_than_seconds_name_the_key():
+    for factor, what in ((10**3, "milliseconds"), (10**6, "microseconds"), (10**9, "nanoseconds")):
+        newest = NOW * factor
+        finding = only(check(data(test=split(newest=newest, in_future=2000))))
+        assert f"they look like {what} where seconds are due: see data.timestamp_unit" in finding.sentence
+
+
 def test_age_is_off_by_default():
     old = {name: split(newest=NOW - 10 * 86_400) for name in SPLITS}
     assert check(data(**old)) == []
