@@ -718,7 +718,7 @@ def _unit_hint(text: str, unit: str) -> str:
     likely = None
     if re.match(r"\d{4}-\d{2}-\d{2}(?:[T ]|$)", text):
         likely, what = "iso", "an ISO date"
-    elif digits := re.fullmatch(r"-?(\d+)(?:\.\d*)?", text):
+    elif digits := re.fullmatch(r"-?(\d{1,19})(?:\.\d*)?", text):
         # Seconds of 12 digits would be past the year 5138.
         count = len(digits[1])
         likely = "s" if count < 12 else "ms" if count < 15 else "us" if count < 18 else "ns"
@@ -813,7 +813,7 @@ def _whole(numbers: pa.Array) -> pa.Array:
 
 def _seconds(column: pa.Array, unit: str = "s") -> pa.Array:
     """int64[n] seconds; null where the value is no time in the unit. Fractions of a second are dropped (floored),
-    but those of a number of seconds, which are none. Moments and dates of Parquet have a unit of their own."""
+    but a number of seconds has none. Moments and dates of Parquet have a unit of their own."""
     column = _decoded(column)
     if pa.types.is_date(column.type):
         column = column.cast(pa.timestamp("s"))
@@ -826,7 +826,7 @@ def _seconds(column: pa.Array, unit: str = "s") -> pa.Array:
         return pa.nulls(len(column), pa.int64())
     if pa.types.is_integer(column.type):
         return _per_second(column.cast(pa.int64(), safe=False), _TICKS[unit])
-    return _per_second(_whole(_numbers_wide(column)), _TICKS[unit])
+    return _per_second(_float_ticks(column, unit), _TICKS[unit])
 
 
 def _per_second(ticks: pa.Array, per_second: int) -> pa.Array:
@@ -838,7 +838,7 @@ def _per_second(ticks: pa.Array, per_second: int) -> pa.Array:
 
 
 def _ticks(column: pa.Array, unit: str) -> pa.Array:
-    """int64[n] of string[n]; null where the text is no whole number."""
+    """int64[n] of string[n], rounded down; null where the text is no number, or one of seconds with a fraction."""
     hexadecimal = pc.match_substring(column, "x", ignore_case=True)  # 0x10 is an integer to Arrow
     column = pc.if_else(hexadecimal, pa.scalar(None, column.type), column)
     # 18 digits are within 64 bits whatever they are, and no moment has more, but in nanoseconds.
@@ -846,11 +846,20 @@ def _ticks(column: pa.Array, unit: str) -> pa.Array:
     if pc.all(pc.match_substring_regex(column, f"^{digits}$")).as_py() is not False:
         return column.cast(pa.int64())
     # 964982703 and 964982703.0 are the same second; a value with an exponent is tried as a number.
-    whole = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), rf"^\+?({digits})(\.0*)?$", r"\1")
+    text = pc.utf8_trim_whitespace(column)
+    fraction = "0*" if unit == "s" else r"\d*"
+    whole = pc.replace_substring_regex(text, rf"^\+?({digits})(\.{fraction})?$", r"\1")
     exact = pc.match_substring_regex(whole, f"^{digits}$")
     integers = pc.if_else(exact, whole, pa.scalar(None, pa.string())).cast(pa.int64())
+    below = pc.match_substring_regex(text, r"^-\d+\.\d*[1-9]")
     floats = pc.if_else(pc.match_substring_regex(whole, "[eE]"), whole, pa.scalar(None, pa.string()))
-    return pc.coalesce(integers, _whole(_numbers_wide(floats)))
+    return pc.coalesce(pc.subtract(integers, below.cast(pa.int64())), _float_ticks(floats, unit))
+
+
+def _float_ticks(column: pa.Array, unit: str) -> pa.Array:
+    """int64[n] of numbers or their text, as `_ticks`; null too where a number is too large to be exact."""
+    numbers = _numbers_wide(column)
+    return _whole(numbers if unit == "s" else pc.floor(numbers))
 
 
 def _moments(column: pa.Array) -> pa.Array:

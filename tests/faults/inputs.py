@@ -292,11 +292,9 @@ many(
         1,
     ),
     (
-        "moments within a second",
-        lambda place: place.parquet(
-            timestamp=pa.array([1_500_000_000_500] * len(place.rows), pa.timestamp("ms"))
-        ),
-        ["ratings.parquet:1"],
+        "times of day",
+        lambda place: place.parquet(timestamp=pa.array([43_200] * len(place.rows), pa.time32("s"))),
+        ["ratings.parquet:1", "12:00:00"],
         1,
     ),
 )
@@ -590,6 +588,7 @@ class Accepted:
     name: str
     reason: str
     write: Callable[[Place], bytes]
+    sets: tuple[str, ...] = ()
 
 
 ACCEPTED = [
@@ -615,6 +614,15 @@ ACCEPTED = [
             "\n".join(line if i == 0 else f"{line}.0" for i, line in enumerate(lines(p.rows))).encode()
             + b"\n"
         ),
+    ),
+    Accepted(
+        "moments within a second",
+        "the second they are in, where data.timestamp_unit is finer",
+        lambda p: (
+            "\n".join(line if i == 0 else f"{line}999" for i, line in enumerate(lines(p.rows))).encode()
+            + b"\n"
+        ),
+        ("data.timestamp_unit=ms",),
     ),
     Accepted(
         "ids of other scripts",
