@@ -157,7 +157,8 @@ content("semicolons", lambda place: text(place).replace(",", ";").encode(), "sep
 content("a column there twice", lambda place: text(place).replace("rating,", "userId,", 1).encode(), "userId")
 content("cut within a row", lambda place: text(place).encode()[:-14], "cut short")
 content("one row", lambda place: "\n".join(lines(place.rows[:1])).encode(), "too few ratings")
-content("thirty rows", lambda place: "\n".join(lines(place.rows[:30])).encode(), "minimum")
+content("thirty rows", lambda place: "\n".join(lines(place.rows[:30])).encode(), "too few ratings")
+content("three hundred rows", lambda place: "\n".join(lines(place.rows[:300])).encode(), "minimum")
 
 
 def lines_case(name: str, change: Callable[[list[str]], list[str]], *says: str) -> None:
@@ -209,7 +210,12 @@ lines_case(
     "greatest value allowed",
 )
 lines_case("all of one user", each(lambda row: ["1", *row[1:]]), "data gate")
-lines_case("all of one movie", each(lambda row: [row[0], "1", *row[2:]]), "data gate")
+lines_case(
+    "all of one movie",
+    each(lambda row: [row[0], "1", *row[2:]]),
+    "too few ratings",
+    "repeat a user and movie",
+)
 lines_case(
     "each user once",
     lambda all_: [all_[0], *(f"u{i},{row.split(',', 1)[1]}" for i, row in enumerate(all_[1:]))],
