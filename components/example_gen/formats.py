@@ -697,7 +697,8 @@ def _problem(key: str, found: Any, unit: str = "s") -> str:
         return f"is {shown}, expected a finite number"
     if unit == "iso":
         return f"is {shown}, expected a time such as 2019-05-03T12:00:00Z{_unit_hint(str(found), unit)}"
-    return f"is {shown}, expected whole {_UNITS[unit]}{_unit_hint(str(found), unit)}"
+    whole = "whole " if unit == "s" else ""
+    return f"is {shown}, expected {whole}{_UNITS[unit]}{_unit_hint(str(found), unit)}"
 
 
 def _key_problem(found: Any, most: int) -> str | None:
