@@ -915,6 +915,7 @@ def gc(
       marquee gc --keep 3 --dry-run
       marquee gc --keep 3
     """
+    from components.versions import is_full
     from pipeline.config import load_config
     from pipeline.console import captured, print_table
     from pipeline.garbage import collect
@@ -925,10 +926,13 @@ def gc(
     _exists(config)
     with _locked(config, "gc", wait) as dead, captured(None) as console:
         put_right = dry_run
-        with suppress(StorageError):  # on a full disk this may need what is yet to be freed
+        try:
             if not dry_run:
                 _recover(None if as_json else console, config, dead)
                 put_right = True
+        except StorageError as error:  # it may need the space that is yet to be freed
+            if not is_full(error):
+                raise
         store = open_store(config)
         warnings = strays(config, store)
         for sentence in warnings if not as_json else []:
