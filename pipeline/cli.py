@@ -154,10 +154,8 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
     config = load_config(file, overrides)
     # A wrong input is told before TFX is imported and before anything is written.
     config.data.source()
-    with _session(config, "run", wait, verbose, f"{config.model.name} on {config.data.path}") as (
-        console,
-        log,
-    ):
+    title = f"{config.model.name} ({config.model.objective}) on {config.data.path}"
+    with _session(config, "run", wait, verbose, title) as (console, log):
         done = _run(console, config, log)
         blessed = _report(console, config, done, _flags(file, overrides))
     sys.exit(0 if blessed else 1)
@@ -301,17 +299,23 @@ def _first_line(error: BaseException) -> str:
 
 
 def _figures(summary: dict[str, Any]) -> str:
-    """What the model reached, by the metrics of its objective."""
-    ndcg, recall = (f"{metric}@{summary['primary_k']}" for metric in ("ndcg", "recall"))
-    if summary["objective"] == "interaction" and ndcg in summary:
-        text = f"NDCG@{summary['primary_k']} {summary[ndcg]:.4f}, {recall} {summary[recall]:.4f} on the test split"
-        if f"baseline_{ndcg}" in summary:
-            text += f"; the baseline's {summary[f'baseline_{ndcg}']:.4f}, {summary[f'baseline_{recall}']:.4f}"
+    """What the model reached, by the metrics of its objective, and the baseline by the one that decides."""
+    from components.features import metric_title
+
+    k = summary.get("primary_k")
+    names = ["auc", "log_loss"] if summary["objective"] == "like" else [f"ndcg@{k}", f"recall@{k}"]
+    names += [metric] if (metric := summary.get("metric")) and metric not in names else []
+    reached = [f"{metric_title(name)} {summary[name]:.4f}" for name in names if name in summary]
+    text = f"{', '.join(reached)} on the test split"
+    if "baseline_metric" not in summary:
         return text
-    text = f"AUC {summary['auc']:.4f}, log-loss {summary['log_loss']:.4f} on the test split"
-    if "baseline_auc" in summary:
-        text += f"; the baseline's AUC there is {summary['baseline_auc']:.4f}"
-    return text
+    baseline, left_out = f"{summary['baseline_metric']:.4f}", summary.get("left_out_rows")
+    if not left_out:
+        return f"{text}; the baseline's {metric_title(summary['metric'])} there is {baseline}"
+    return (
+        f"{text}; on the {summary['compared_rows']:,} rows of it that the baseline was not trained on"
+        f" {metric_title(summary['metric'])} {summary['candidate_metric']:.4f}, the baseline's {baseline}"
+    )
 
 
 def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
