@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -100,7 +102,36 @@ def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
     ):
         command = option(command)
-    return command
+
+    @wraps(command)
+    def told(file: str | None, overrides: tuple[str, ...], **rest: Any) -> Any:
+        try:
+            return command(file=file, overrides=overrides, **rest)
+        except ConfigError:
+            raise  # it is these options that are wrong
+        except MarqueeError as error:
+            raise _with_options(error, shlex.join(_options(file, overrides))) from None
+
+    return told
+
+
+def _with_options(error: MarqueeError, options: str) -> MarqueeError:
+    """The error with the commands that it suggests called as this one is, and about the same pipeline."""
+
+    def completed(text: str | None) -> str | None:
+        return text and re.sub(
+            r"`marquee( [^`]*)?`",
+            lambda found: f"`{' '.join(filter(None, [_command() + (found[1] or ''), options]))}`",
+            text,
+        )
+
+    return type(error)(
+        completed(error.problem) or "",
+        where=error.where,
+        found=completed(error.found),
+        expected=completed(error.expected),
+        fix=completed(error.fix),
+    )
 
 
 _k = click.option(
@@ -513,7 +544,9 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
             return
         if not runs:
             console.print(
-                f"No runs of {config.name} under {_short(config.pipeline_root)}; `marquee run` makes one."
+                f"No runs of {config.name} under {_short(config.pipeline_root)};"
+                f" `{_command()} {shlex.join(['run', *_options(file, overrides)])}` makes one.",
+                soft_wrap=True,
             )
             return
         columns = [("run", "left"), ("state", "left"), ("model", "left"), ("for", "left"), ("rows", "right")]
@@ -711,10 +744,10 @@ def schema_diff(file: str | None, overrides: tuple[str, ...], as_json: bool) -> 
         rows = [[v.feature, v.split, v.level, v.rule, v.description] for v in checked.violations]
         print_table(console, f"What the data of run {checked.run} violate", columns, rows)
         console.print()
-        features = " ".join(dict.fromkeys(v.feature for v in checked.violations if v.feature))
+        features = dict.fromkeys(v.feature for v in checked.violations if v.feature)
         # All the options, as schema_path may be one.
-        flags = shlex.join([*(["--config", file] if file else []), *(f"--set={item}" for item in overrides)])
-        console.print(f"Next: {_command()} schema accept {features} {flags}".rstrip(), soft_wrap=True)
+        words = shlex.join(["schema", "accept", *features, *_options(file, overrides)])
+        console.print(f"Next: {_command()} {words}", soft_wrap=True)
 
 
 @schema.command("accept")
@@ -948,7 +981,7 @@ def _exists(config: PipelineConfig) -> None:
         raise ModelError(
             f"There is no pipeline {config.name!r} yet.",
             where=str(config.pipeline_root),
-            fix="run `marquee run` with the same --config and --set first",
+            fix="run `marquee run` first",
         )
 
 
@@ -1037,15 +1070,19 @@ def _as_json(key: str, answers: Sequence[Answer]) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
+def _options(file: str | None, overrides: Sequence[str]) -> list[str]:
+    return [*(["--config", file] if file else []), *(part for item in overrides for part in ("--set", item))]
+
+
 def _flags(file: str | None, overrides: Sequence[str]) -> str:
-    """The options that lead to the same pipeline again."""
+    """The options that lead to the same pipeline again: which it is, and where it keeps what it knows."""
     kept = [
         item
         for item in overrides
-        if item.split(".")[0].split("=")[0] in ("name", "root") or item.startswith("data.path=")
+        if re.split(r"[.=]", item)[0].strip() in ("name", "root", "metadata")
+        or re.match(r"data(\.path)?\s*=", item)
     ]
-    parts = [*(["--config", file] if file else []), *(part for item in kept for part in ("--set", item))]
-    return "".join(f" {shlex.quote(part)}" for part in parts)
+    return "".join(f" {shlex.quote(part)}" for part in _options(file, kept))
 
 
 def _command() -> str:
