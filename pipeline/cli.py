@@ -134,6 +134,11 @@ def _with_options(error: MarqueeError, options: str) -> MarqueeError:
     )
 
 
+def _utf8(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """What ML Metadata can hold: in place of bytes that are not UTF-8 a mark."""
+    return os.fsencode(value).decode(errors="replace")
+
+
 _k = click.option(
     "-k", default=10, show_default=True, type=click.IntRange(1, 2**31 - 1), help="How many movies."
 )
@@ -566,7 +571,7 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
             ]
             for row in runs
         ]
-        print_table(console, f"Runs of {config.name}", columns, rows, droppable=("rows", "state"))
+        print_table(console, f"Runs of {config.name}", columns, rows, droppable=("rows", "version", "model"))
         console.print()
         if versions:
             console.print(
@@ -838,7 +843,7 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
 
 @main.command()
 @click.argument("version", required=False)
-@click.option("--reason", default="", help="Why; recorded, and shown by `marquee history`.")
+@click.option("--reason", default="", callback=_utf8, help="Why; recorded, and shown by `marquee history`.")
 @_wait
 @_configured
 def rollback(
@@ -865,7 +870,7 @@ def rollback(
 @main.command()
 @click.argument("run_id", required=False, metavar="[RUN]")
 @click.option("--force", is_flag=True, help="Required: the gates have refused this model.")
-@click.option("--reason", default="", metavar="TEXT", help="Required: why; shown for ever.")
+@click.option("--reason", default="", metavar="TEXT", callback=_utf8, help="Required: why; shown for ever.")
 @_wait
 @_configured
 def bless(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 
+import click
 import pytest
 
 from components.errors import ModelError
-from pipeline.cli import _flags, _with_options
+from pipeline.cli import _flags, _utf8, _with_options, bless
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,9 @@ def test_what_is_printed_after_a_run_leads_to_the_same_pipeline():
         "mine.yaml",
         *(part for one in kept for part in ("--set", one)),
     ]
+
+
+def test_a_reason_that_is_not_utf_8_can_be_recorded():
+    context, parameter = click.Context(bless), bless.params[0]
+    assert _utf8(context, parameter, os.fsdecode(b"caf\xe9")) == "caf\ufffd"
+    assert [one.callback for one in bless.params if one.name == "reason"] == [_utf8]

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.cli import _figures
 from pipeline.console import figure
+from pipeline.release import Release, _judged
 from pipeline.runs import Artifact, Node, Run, decided_by
 
 
@@ -137,3 +138,35 @@ def test_lines_of_a_run_show_what_the_model_is_for_and_what_decides(objective, r
 )
 def test_verdict_shows_what_was_newly_computed(objective, report, text):
     assert _figures(run(objective, report).summary()) == text
+
+
+@pytest.mark.parametrize(
+    ("summary", "judged"),
+    [
+        (run("interaction", {}).summary(), ("interaction", "ndcg@10", {"ndcg@10": 0.196, "auc": 0.8})),
+        (run("like", {}).summary(), ("like", "log_loss", {"log_loss": 0.5453, "auc": 0.8})),
+        ({}, ("", "", {"auc": 0.8})),
+    ],
+    ids=["interaction", "like", "without its run"],
+)
+def test_versions_of_before_are_judged_as_their_run(summary, judged):
+    release = Release(
+        version="1",
+        state="served",
+        kind="push",
+        run_id="r",
+        pushed_at="",
+        model_id=1,
+        blessing_id=0,
+        objective="",
+        metric="",
+        metrics={"auc": 0.8},
+        data_span=None,
+        oldest_timestamp=None,
+        newest_timestamp=None,
+        of_version="",
+        reason="",
+        by="",
+    )
+    found = _judged(release, summary)
+    assert (found.objective, found.metric, found.metrics) == judged
