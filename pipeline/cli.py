@@ -1094,7 +1094,8 @@ def _command() -> str:
     """How this command is called from here."""
     called = Path(sys.argv[0]).resolve()
     found = shutil.which("marquee")
-    return "marquee" if found and Path(found).resolve() == called else _short(called)
+    by_name = called.name != "marquee" or (found and Path(found).resolve() == called)  # else: `python -c`, say
+    return "marquee" if by_name else _short(called)
 
 
 def _short(path: Path) -> str:
