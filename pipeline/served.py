@@ -55,7 +55,7 @@ class ServedModel:
                 "No model has been pushed yet.",
                 where=str(serving_model_dir),
                 expected="a pushed version",
-                fix="run `marquee run` with the same --config and --set first",
+                fix="run `marquee run` first",
             )
         self.path = versions[-1]
         lacking = missing(self.path)
