@@ -10,6 +10,9 @@ GENRES_KEY = "genres"
 TITLE_KEY = "title"
 YEAR_KEY = "year"
 
+# Custom property of examples, 1 where the ratings have no times and `timestamp` is 0 throughout; else it is not set.
+WITHOUT_TIMES = "without_times"
+
 TRAIN_SPLIT, EVAL_SPLIT, TEST_SPLIT = "train", "eval", "test"
 SPLITS = (TRAIN_SPLIT, EVAL_SPLIT, TEST_SPLIT)
 
@@ -36,3 +39,18 @@ LIKED, RATED = "liked", "rated"
 
 LABEL_KEY = transformed_name("liked")
 ACTIVITY_KEY = "user_activity"
+
+_METRICS = {
+    "log_loss": "log-loss",
+    "auc": "AUC",
+    "hit_rate": "hit rate",
+    "ndcg": "NDCG",
+    "map": "MAP",
+    "mrr": "MRR",
+}
+
+
+def metric_title(metric: str) -> str:
+    """How people call a metric, e.g. `NDCG@10` for `ndcg@10`."""
+    plain, at, k = metric.partition("@")
+    return _METRICS.get(plain, plain) + at + k

@@ -19,9 +19,10 @@ from tfx.types.component_spec import ChannelParameter
 from tfx.utils import proto_utils
 
 from components import versions
+from components.blessing.component import BlessingReport
 
 # Inputs that only add to the record.
-EVALUATION_KEY, EXAMPLES_KEY = "evaluation", "examples"
+EVALUATION_KEY, EXAMPLES_KEY, REPORT_KEY = "evaluation", "examples", "report"
 # What is recorded of `examples`, by the names of its custom properties; the span is set by TFX's driver.
 _OF_EXAMPLES = {
     "data_span": "span",
@@ -71,6 +72,13 @@ class Executor(pusher_executor.Executor):
         blessing = (input_dict.get(standard_component_specs.MODEL_BLESSING_KEY) or [None])[0]
         evaluation = (input_dict.get(EVALUATION_KEY) or [None])[0]
         examples = (input_dict.get(EXAMPLES_KEY) or [None])[0]
+        report = (input_dict.get(REPORT_KEY) or [None])[0]
+        metrics = _metrics(evaluation) if evaluation else {}
+        objective = metric = ""
+        if report:
+            objective, metric = (report.get_string_custom_property(key) for key in ("objective", "metric"))
+        if report and metric:
+            metrics[metric] = report.get_float_custom_property("candidate_metric")
         of_examples = examples.mlmd_artifact.custom_properties if examples else {}
         return versions.Marker(
             kind=versions.PUSH,
@@ -80,7 +88,9 @@ class Executor(pusher_executor.Executor):
             # TFX gives the execution's id under this name.
             execution_id=int((self._context and self._context._unique_id) or 0),
             blessing_id=blessing.id if blessing else 0,
-            metrics=_metrics(evaluation) if evaluation else {},
+            objective=objective,
+            metric=metric,
+            metrics=metrics,
             **{name: of_examples[key].int_value for name, key in _OF_EXAMPLES.items() if key in of_examples},
         )
 
@@ -92,6 +102,7 @@ class PusherSpec(standard_component_specs.PusherSpec):
         **standard_component_specs.PusherSpec.INPUTS,
         EVALUATION_KEY: ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        REPORT_KEY: ChannelParameter(type=BlessingReport, optional=True),
     }
 
 
@@ -109,6 +120,7 @@ class AtomicPusher(Pusher):
         infra_blessing: That of a serving validator, if there is one.
         evaluation: Its float custom properties are recorded as metrics.
         examples: Its span, and the times of its oldest and newest rating, are recorded.
+        report: Of the blessing; what the model is for, and the figure that decided, are recorded.
     """
 
     SPEC_CLASS = PusherSpec
@@ -122,6 +134,7 @@ class AtomicPusher(Pusher):
         infra_blessing: types.BaseChannel | None = None,
         evaluation: types.BaseChannel | None = None,
         examples: types.BaseChannel | None = None,
+        report: types.BaseChannel | None = None,
     ) -> None:
         base_component.BaseComponent.__init__(
             self,
@@ -131,6 +144,7 @@ class AtomicPusher(Pusher):
                 infra_blessing=infra_blessing,
                 evaluation=evaluation,
                 examples=examples,
+                report=report,
                 push_destination=push_destination,
                 pushed_model=types.Channel(type=standard_artifacts.PushedModel),
             ),

@@ -81,6 +81,8 @@ class Marker:
         data_span: Span of the examples, where known.
         oldest_timestamp: Of the oldest rating, in seconds, where known.
         newest_timestamp: Of the newest rating, the same.
+        objective: What the model is for: `like` or `interaction`.
+        metric: The one of `metrics` that decided.
         metrics: On the test split.
         of_version: The version that a rollback brought back.
         reason: Why a blessing was forced, or a version brought back.
@@ -99,6 +101,8 @@ class Marker:
     data_span: int | None = None
     oldest_timestamp: int | None = None
     newest_timestamp: int | None = None
+    objective: str = ""
+    metric: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     of_version: str = ""
     reason: str = ""

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shlex
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from components.errors import ConfigError, MarqueeError, ModelError, StorageError
+from components.features import metric_title
+from pipeline.interrupts import Stop, remembered, stop
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from tfx.orchestration.pipeline import Pipeline
 
     from pipeline.config import PipelineConfig
+    from pipeline.console import PlainConsole as Console
     from pipeline.locking import Holder
     from pipeline.release import Release
     from pipeline.runs import Run
@@ -31,18 +35,52 @@ if TYPE_CHECKING:
 
 
 class _InterruptedError(MarqueeError):
-    """Somebody pressed Ctrl-C."""
+    """A signal ended what ran: Ctrl-C, or SIGTERM."""
 
 
 class _Group(click.Group):
-    """Prints the errors a user can meet as they are, without a traceback."""
+    """Prints the errors a user can meet as they are, without a traceback, and tells of signals."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        if ctx.parent:  # the outermost group tells it
             return super().invoke(ctx)
-        except MarqueeError as error:
-            click.secho(f"Error: {error}", fg="red" if sys.stderr.isatty() else None, err=True)
-            ctx.exit(2 if isinstance(error, ConfigError) else 1)
+        try:
+            with remembered():
+                try:
+                    done = super().invoke(ctx)
+                except BaseException as error:
+                    stop.leave()
+                    # An error may have come of the signal, whatever it says.
+                    if stop.signal:
+                        _end(stop, error)
+                    if not isinstance(error, MarqueeError):
+                        raise
+                    _tell(error)
+                    ctx.exit(2 if isinstance(error, ConfigError) else 1)
+                stop.leave()
+                if stop.signal:  # it was swallowed
+                    _end(stop, None)
+                return done
+        finally:
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                # The interpreter takes its time to end, and would print a traceback.
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _tell(error: MarqueeError) -> None:
+    from pipeline.console import printable
+
+    click.secho(f"Error: {printable(str(error))}", fg="red" if sys.stderr.isatty() else None, err=True)
+
+
+def _end(stop: Stop, error: BaseException | None) -> NoReturn:
+    """Ends the process with a line and the exit code of the signal."""
+    click.echo(str(error) if isinstance(error, _InterruptedError) else f"{stop}.", err=True)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    # Not the interpreter's own end, which waits for the threads of Beam.
+    os._exit(stop.exit_code)
 
 
 def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,7 +104,9 @@ def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-_k = click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many movies.")
+_k = click.option(
+    "-k", default=10, show_default=True, type=click.IntRange(1, 2**31 - 1), help="How many movies."
+)
 _path = click.Path(path_type=Path)
 _wait = click.option("--wait", is_flag=True, help="Wait for another process on this pipeline, not refuse.")
 _verbose = click.option("--verbose", "-v", is_flag=True, help="Show the logs of all components too.")
@@ -140,7 +180,7 @@ def _session(
     scratch = temporary_folder(config.pipeline_root)
     with _locked(config, command, wait) as dead, unwritable, scratch, captured(log, verbose) as console:
         console.quiet = quiet
-        console.print(f"[bold]{config.name}[/]: {_escaped(title)}, log in {_short(log)}", soft_wrap=True)
+        console.headed(config.name, "bold", f": {title}, log in {_short(log)}")
         _recover(console, config, dead)
         _repair(console, config)
         yield console, log
@@ -156,11 +196,14 @@ def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
         return create_pipeline(config)
 
     def tell(name: str, seconds: float, error: BaseException | None) -> None:
-        if error:
+        if isinstance(error, KeyboardInterrupt):
+            line = component_line(name, "interrupted", seconds, "")
+        elif error:
             line = component_line(name, "failed", seconds, type(error).__name__)
         else:
-            node = read_runs(config, last=1)[0].nodes[name]
-            line = component_line(name, node.state, seconds, figure(node))
+            run = read_runs(config, last=1)[0]
+            node = run.nodes[name]
+            line = component_line(name, node.state, seconds, figure(node, run))
         console.print(line)
 
     started = time.monotonic()
@@ -188,23 +231,26 @@ def _execute(
         MarqueeError: A component failed, or was interrupted.
     """
     from components.versions import storage_error
-    from pipeline.console import progress
+    from pipeline.console import progress, spinner
     from pipeline.repair import record
 
-    component, since = "Pipeline", time.monotonic()
-    status = console.status(_escaped(f"{prefix}Loading TFX..."))
-    status.start()
+    component, since, running = "Pipeline", time.monotonic(), True
+    waiting = spinner(console, f"{prefix}Loading TFX...")
+    waiting.start()
 
     def observe(name: str, starts: bool) -> None:
-        nonlocal component, since
-        status.stop()
+        nonlocal component, since, running, waiting
+        waiting.stop()
+        stop.check()
+        component, running = name, starts
         if starts:
-            component, since = name, time.monotonic()
-            status.update(_escaped(f"{prefix}{name}..."))
-            status.start()
-            return
-        record(config, name)
-        tell(name, time.monotonic() - since, None)
+            since = time.monotonic()
+            waiting = spinner(console, f"{prefix}{name}...")
+            waiting.start()
+        else:
+            record(config, name)
+            tell(name, time.monotonic() - since, None)
+            stop.check()
 
     try:
         from pipeline.runners import local
@@ -212,25 +258,43 @@ def _execute(
         with progress(console):
             local.run(create(), observe)
     except (Exception, KeyboardInterrupt) as error:
-        status.stop()
-        tell(component, time.monotonic() - since, error)
+        if stop.signal:
+            stop.leave()
+        waiting.stop()
+        if running:
+            tell(component, time.monotonic() - since, KeyboardInterrupt() if stop.signal else error)
         logging.getLogger("marquee").exception("%s failed.", component)
         with suppress(Exception):  # if it cannot be done now, the next run does it
             _recover(None, config, None)
+        if stop.signal:
+            with suppress(Exception):
+                _mark_interrupted(config)
+            raise _InterruptedError(
+                f"{stop} {'in' if running else 'after'} {component}: what had completed is kept, and the next run"
+                f" takes it up. Log: {_short(log)}"
+            ) from None
         if isinstance(error, MarqueeError):
             raise
         unwritable = storage_error(error, config.pipeline_root, f"{component} failed: it could not write.")
         if unwritable:
             raise unwritable from None
-        interrupted = isinstance(error, KeyboardInterrupt)
-        raise (_InterruptedError if interrupted else MarqueeError)(
-            f"{component} was interrupted." if interrupted else f"{component} failed.",
+        raise MarqueeError(
+            f"{component} failed.",
             where=str(log),
             found=_first_line(error),
             fix="the log has it all; a new run takes up what had completed",
         ) from None
     finally:
-        status.stop()
+        waiting.stop()
+
+
+def _mark_interrupted(config: PipelineConfig) -> None:
+    from pipeline.recovery import mark_interrupted
+    from pipeline.store import open_store
+
+    store = open_store(config)
+    if store:
+        mark_interrupted(store)
 
 
 def _first_line(error: BaseException) -> str:
@@ -244,61 +308,92 @@ def _figures(summary: dict[str, Any]) -> str:
     """What the model reached, by the metrics of its objective."""
     ndcg, recall = (f"{metric}@{summary['primary_k']}" for metric in ("ndcg", "recall"))
     if summary["objective"] == "interaction" and ndcg in summary:
-        text = f"NDCG@{summary['primary_k']} {summary[ndcg]:.4f}, {recall} {summary[recall]:.4f} on the test split"
-        if f"baseline_{ndcg}" in summary:
-            text += f"; the baseline's {summary[f'baseline_{ndcg}']:.4f}, {summary[f'baseline_{recall}']:.4f}"
-        return text
-    text = f"AUC {summary['auc']:.4f}, log-loss {summary['log_loss']:.4f} on the test split"
-    if "baseline_auc" in summary:
-        text += f"; the baseline's AUC there is {summary['baseline_auc']:.4f}"
-    return text
+        text = f"{metric_title(ndcg)} {summary[ndcg]:.4f}, {recall} {summary[recall]:.4f} on the test split"
+    else:
+        text = f"AUC {summary['auc']:.4f}, log-loss {summary['log_loss']:.4f} on the test split"
+    return text + _beside_baseline(summary)
+
+
+def _beside_baseline(summary: dict[str, Any]) -> str:
+    """What the last blessed model reaches on the rows on which the two are compared."""
+    left_out = summary.get("left_out_rows", 0)
+    if "baseline_metric" not in summary:
+        return (
+            f"; compared with nothing: the baseline was trained on {left_out:,} rows of it"
+            if left_out
+            else ""
+        )
+    title, baseline = metric_title(summary["metric"]), f"{summary['baseline_metric']:.4f}"
+    if not left_out:
+        return f"; the baseline's {title} there is {baseline}"
+    return (
+        f"; on the {summary['compared_rows']:,} rows of it that the baseline was not trained on, {title}"
+        f" {summary['candidate_metric']:.4f}, the baseline's {baseline}"
+    )
+
+
+def _what_now(console: Console, config: PipelineConfig, flags: str, *lines: str) -> None:
+    """Ends the report of a model that is not pushed: what is served, and what to try."""
+    from pipeline.runs import pushed_versions
+
+    present = pushed_versions(config.serving_model_dir)
+    console.print(
+        f"Served is version {present[-1].name}, as before." if present else "Nothing is served yet."
+    )
+    for line in lines:
+        console.print(line.replace("marquee ", f"{_command()} ").replace(" FLAGS", flags), soft_wrap=True)
 
 
 def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
     """Prints the verdict and, if there is a served model, recommendations for the most active user."""
-    from rich.markup import escape
+    from pipeline.console import spinner
 
     summary = done.summary()
     blessed = bool(summary.get("blessed"))
     metrics = _figures(summary)
     console.print()
     if not blessed:
-        console.print(f"[bold red]Not blessed, not pushed[/]: {metrics}")
-        for failure in json.loads(summary.get("failures", "[]")):
-            console.print(f"  - {failure}", markup=False, soft_wrap=True)
-        console.print(
-            "The served model is as before. The bars are the keys under `evaluation` and `blessing` in the config;"
-            f" `{_command()} explain{flags}` shows every rule.",
-            soft_wrap=True,
+        console.headed("Not blessed, not pushed", "bold red", f": {metrics}")
+        for failure in summary.get("failures", []):
+            console.print(f"  - {failure}", soft_wrap=True)
+        _what_now(
+            console,
+            config,
+            flags,
+            "Next: marquee explain FLAGS, for every rule with its key (under `evaluation` and `blessing`)",
+            "Next: bring more ratings, or try --set model.name=two_tower, or --set tuning.tune=true for a search",
+            'Next: marquee bless --force --reason "..." FLAGS, to serve it all the same',
         )
         _tell_if_forced(console, config, done)
         return False
     if not summary.get("fit_for_serving", True):
-        console.print(f"[bold red]Blessed, but not fit for serving, so not pushed[/]: {metrics}")
-        for failure in json.loads(summary["serving_failures"]):
-            console.print(f"  - {failure}", markup=False)
+        console.headed("Blessed, but not fit for serving, so not pushed", "bold red", f": {metrics}")
+        for failure in summary["serving_failures"]:
+            console.print(f"  - {failure}")
         report = (
             done.nodes["ServingValidator"].output("blessing") if "ServingValidator" in done.nodes else None
         )
-        console.print(
-            "The served model is as before. The budgets are the keys under `serving` in the config; any change there"
-            " has the export asked again"
-            + (f"; all figures: {_short(Path(report.uri) / 'report.json')}" if report else ".")
+        _what_now(
+            console,
+            config,
+            flags,
+            "Next: mend the export, or change a budget under `serving`: either has it asked again"
+            + (f"; all figures: {_short(Path(report.uri) / 'report.json')}" if report else ""),
         )
         _tell_if_forced(console, config, done)
         return False
-    console.print(f"[bold green]Blessed[/]: {metrics}")
-    for warning in json.loads(summary.get("warnings", "[]")):
-        console.print(f"[yellow]Warning[/]: {escape(warning)}", soft_wrap=True)
+    console.headed("Blessed", "bold green", f": {metrics}")
+    for warning in summary.get("warnings", []):
+        console.headed("Warning", "yellow", f": {warning}")
     served = _served(config)
-    console.print(f"[bold green]Served[/]:  {_short(served.path)}")
+    console.headed("Served", "bold green", f":  {_short(served.path)}")
     if served.path.name != summary.get("version"):
         console.print(
             f"This run's model is version {summary.get('version')}, which was rolled back or followed by another;"
             f" `{_command()} history{flags}` says why.",
             soft_wrap=True,
         )
-    with console.status("Asking the served model..."):
+    with spinner(console, "Asking the served model..."):
         user = _most_active_user(done)
         answers = served.recommend([user], 5, exclude_rated=True)
     console.print()
@@ -348,6 +443,7 @@ def sweep(
       marquee sweep --over model.hidden_units=[64],[128,64] --set model.name=mlp
     """
     from pipeline import sweep as sweeping
+    from pipeline.console import printable
 
     key, values = sweeping.plan(over, file, overrides)
     for path, option in ((csv_file, "--csv"), (plot_file, "--plot")):
@@ -363,10 +459,12 @@ def sweep(
     title = f"{key} over {', '.join(value.text for value in values)}"
     with _session(first, "sweep", wait, verbose, title, quiet=as_json) as (console, log):
         outcomes: list[Outcome] = []
+        interrupted = None
         for value in values:
             try:
                 outcomes.append(_try(console, key, value, log))
-            except _InterruptedError:
+            except _InterruptedError as error:
+                interrupted = _InterruptedError(f"{key}={value.text}: {error}")
                 break
             # After each, so that what is known outlives whatever happens to the rest.
             sweeping.write_csv(results, key, outcomes)
@@ -382,10 +480,10 @@ def sweep(
             sweeping.write_plot(plot_file, key, outcomes)
     failed = [one for one in outcomes if one.state == "failed"]
     for one in failed:
-        click.echo(f"Error: {key}={one.value}: {one.error}", err=True)
-    if len(outcomes) < len(values):
-        click.echo(f"Error: interrupted at {key}={values[len(outcomes)].text}.", err=True)
-    sys.exit(1 if failed or len(outcomes) < len(values) else 0)
+        click.echo(printable(f"Error: {key}={one.value}: {one.error}"), err=True)
+    if interrupted:
+        raise interrupted
+    sys.exit(1 if failed else 0)
 
 
 def _try(console: Console, key: str, value: Value, log: Path) -> Outcome:
@@ -432,7 +530,7 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
     """
     from pipeline.config import load_config
     from pipeline.console import captured, print_table
-    from pipeline.runs import pushed_versions, read_runs
+    from pipeline.runs import decided_by, pushed_versions, read_runs
 
     config = load_config(file, overrides)
     with captured(None) as console:
@@ -449,17 +547,16 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
                 f"No runs of {config.name} under {_short(config.pipeline_root)}; `marquee run` makes one."
             )
             return
-        columns = [("run", "left"), ("state", "left"), ("model", "left"), ("rows", "right"), ("AUC", "right")]
-        columns += [("log-loss", "right"), ("NDCG", "right"), ("blessed", "left"), ("version", "left")]
+        columns = [("run", "left"), ("state", "left"), ("model", "left"), ("for", "left"), ("rows", "right")]
+        columns += [("decided by", "left"), ("blessed", "left"), ("version", "left")]
         rows = [
             [
                 f"{datetime.fromisoformat(row['started']):%Y-%m-%d %H:%M:%S}",
                 row["state"],
                 row.get("model_name", "-"),
+                row.get("objective", "-"),
                 f"{row['num_rows']:,}" if "num_rows" in row else "-",
-                f"{row['auc']:.4f}" if "auc" in row else "-",
-                f"{row['log_loss']:.4f}" if "log_loss" in row else "-",
-                f"{row[ndcg]:.4f}" if (ndcg := f"ndcg@{row.get('primary_k')}") in row else "-",
+                decided_by(row) or "-",
                 "by force"
                 if row["run"] in forced_runs
                 else {True: "yes", False: "no", None: "-"}[row.get("blessed")],
@@ -467,7 +564,7 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
             ]
             for row in runs
         ]
-        print_table(console, f"Runs of {config.name}", columns, rows)
+        print_table(console, f"Runs of {config.name}", columns, rows, droppable=("rows", "state"))
         console.print()
         if versions:
             console.print(
@@ -476,9 +573,8 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
         else:
             console.print("Nothing has been pushed.")
         for one in by_force:
-            console.print(
-                f"[bold yellow]By force[/]: version {one['version']} ({one['state']}), {one['blessing']}",
-                soft_wrap=True,
+            console.headed(
+                "By force", "bold yellow", f": version {one['version']} ({one['state']}), {one['blessing']}"
             )
 
 
@@ -578,7 +674,7 @@ def explain(run: str | None, as_json: bool, file: str | None, overrides: tuple[s
         print_table(console, f"Decision of run {decided['run']}", explain.COLUMNS, explain.table(decided))
         console.print()
         for sentence in explain.sentences(decided):
-            console.print(sentence, markup=False, soft_wrap=True)
+            console.print(sentence, soft_wrap=True)
 
 
 @main.command("config")
@@ -704,6 +800,7 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
     from pipeline.config import load_config
     from pipeline.console import captured, print_table
     from pipeline.release import history as read_history
+    from pipeline.runs import decided_by
     from pipeline.store import open_store
 
     config = load_config(file, overrides)
@@ -717,8 +814,7 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
             console.print(f"Nothing of {config.name} has been pushed to {_short(config.serving_model_dir)}.")
             return
         columns = [("version", "left"), ("state", "left"), ("pushed", "left"), ("run", "left")]
-        columns += [("ratings until", "left")]
-        columns += [("AUC", "right"), ("log-loss", "right"), ("blessing", "left")]
+        columns += [("ratings until", "left"), ("for", "left"), ("decided by", "left"), ("blessing", "left")]
         rows = [
             [
                 one.version,
@@ -728,15 +824,14 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
                 f"{datetime.fromtimestamp(one.newest_timestamp, UTC):%Y-%m-%d}"
                 if one.newest_timestamp is not None
                 else "-",
-                f"{one.metrics['auc']:.4f}" if "auc" in one.metrics else "-",
-                f"{one.metrics['log_loss']:.4f}" if "log_loss" in one.metrics else "-",
+                one.objective or "-",
+                decided_by({"objective": one.objective, "metric": one.metric, **one.metrics}) or "-",
                 one.blessing,
             ]
             for one in releases
         ]
-        print_table(
-            console, f"Versions of {config.name} in {_short(config.serving_model_dir)}", columns, rows
-        )
+        title = f"Versions of {config.name} in {_short(config.serving_model_dir)}"
+        print_table(console, title, columns, rows, droppable=("run", "ratings until", "for", "state"))
 
 
 @main.command()
@@ -841,7 +936,7 @@ def gc(
         store = open_store(config)
         warnings = strays(config, store)
         for sentence in warnings if not as_json else []:
-            console.print(f"[yellow]Warning[/]: {_escaped(sentence)}.", soft_wrap=True)
+            console.headed("Warning", "yellow", f": {sentence}.")
         removal = collect(config, store, keep, dry_run)
         if not put_right:
             _recover(None if as_json else console, config, dead)
@@ -889,7 +984,7 @@ def _released(
     with _locked(config, command, wait) as dead, captured(None) as console:
         _recover(console, config, dead)
         done = act(config, open_store(config))
-        console.print(f"[bold green]Served[/]:   {_short(config.serving_model_dir / done.version)}")
+        console.headed("Served", "bold green", f":   {_short(config.serving_model_dir / done.version)}")
         console.print(f"Blessing: {done.blessing}", soft_wrap=True)
         console.print(f"Baseline: model {done.model_id}, with which the next run is compared")
 
@@ -938,9 +1033,9 @@ def _repair(console: Console, config: PipelineConfig) -> None:
     store = open_store(config)
     for sentence in repair(config, store) if store else []:
         logging.getLogger("marquee").warning("Repair: %s.", sentence)
-        console.print(f"  [yellow]Repaired[/]: {_escaped(sentence)}.", soft_wrap=True)
+        console.headed("  Repaired", "yellow", f": {sentence}.")
     for sentence in strays(config, store):
-        console.print(f"  [yellow]Warning[/]: {_escaped(sentence)}.", soft_wrap=True)
+        console.headed("  Warning", "yellow", f": {sentence}.")
 
 
 def _tell_if_forced(console: Console, config: PipelineConfig, done: Run) -> None:
@@ -986,13 +1081,19 @@ def _as_json(key: str, answers: Sequence[Answer]) -> str:
             key: answer.asked,
             "known": answer.known,
             "movies": [
-                {"movie_id": movie.id, "title": movie.title, "genres": movie.genres, "score": score}
+                {
+                    "movie_id": movie.id,
+                    "title": movie.title,
+                    "year": movie.year,
+                    "genres": movie.genres,
+                    "score": score,
+                }
                 for movie, score in answer.movies
             ],
         }
         for answer in answers
     ]
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=2) + "\n"
 
 
 def _flags(file: str | None, overrides: Sequence[str]) -> str:
@@ -1004,12 +1105,6 @@ def _flags(file: str | None, overrides: Sequence[str]) -> str:
     ]
     parts = [*(["--config", file] if file else []), *(part for item in kept for part in ("--set", item))]
     return "".join(f" {shlex.quote(part)}" for part in parts)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _command() -> str:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from components.blessing.settings import BlessingSettings
 from components.data_gate.settings import DataGateSettings
 from components.errors import ConfigError
-from components.example_gen.settings import IngestSettings
+from components.example_gen.settings import IngestSettings, without_nul
 from components.models.hyperparameters import MODEL_CONFIGS, AnyModelConfig, DotProductConfig
 from components.models.search_space import Dimension, search_space
 from components.ranking.settings import RankingSettings
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 CONFIGS = Path(__file__).parent / "configs"
 SCHEMA = Path(__file__).parent.parent / "schema" / "schema.pbtxt"
 BUILTIN = "builtin:"
+_NAME_CHARS = 100  # of a pipeline's own name, which is the name of folders
+# Components of TFX have Beam read `<artifact>/*`, and Beam has no way to take what stands before it literally.
+_PATTERN = frozenset("*?[\\")
 
 
 class _Section(BaseModel):
@@ -47,6 +50,7 @@ class DataConfig(IngestSettings):
     @field_validator("path")
     @classmethod
     def _expand(cls, value: str) -> str:
+        without_nul(value)
         return str(Path(value).expanduser()) if value.startswith("~") else value
 
     @property
@@ -184,9 +188,29 @@ class PipelineConfig(_Section):
             path = (
                 str((data or {}).get("path") or DataConfig().path) if isinstance(data or {}, Mapping) else ""
             )
-            stem = Path(path.removeprefix(BUILTIN)).resolve().name
+            stem = Path(path.removeprefix(BUILTIN).replace("\0", "")).resolve().name[:_NAME_CHARS]
             values["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "marquee"
         return values
+
+    @field_validator("root")
+    @classmethod
+    def _no_nul(cls, value: str) -> str:
+        return without_nul(value)
+
+    @model_validator(mode="after")
+    def _root_is_no_pattern(self) -> PipelineConfig:
+        root = str(Path(self.root).resolve())
+        if set(root) & _PATTERN:
+            raise ConfigError(
+                "The root has a character of file name patterns in its path.",
+                where="key root",
+                found=root,
+                expected="a path without "
+                + " ".join(sorted(_PATTERN))
+                + ", which TFX and Beam take for patterns",
+                fix="set root to another folder; where data.path is does not matter",
+            )
+        return self
 
     @model_validator(mode="after")
     def _root_can_be_a_folder(self) -> PipelineConfig:

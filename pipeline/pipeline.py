@@ -62,7 +62,7 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
     """What a run and a sweep have in common: ingest, checks, Transform and Trainer; tuned values are of runs alone."""
     source = _source(config)
     example_gen = RatingsExampleGen(source, config.data.ingest)
-    schema_gen = ImportSchemaGen(_schema(config))
+    schema_gen = ImportSchemaGen(_schema(config), times=config.data.columns.timestamp is not None)
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["examples"], schema=schema_gen.outputs["schema"]
     )
@@ -83,6 +83,7 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
         schema=schema_gen.outputs["schema"],
         settings=config.data_gate,
         min_rating=config.label.min_rating,
+        positives=config.label.positives,
         split_method=config.data.split.method,
         expect_genres=source.movies is not None and config.data.movie_columns.genres is not None,
         baseline_examples=data_baseline.outputs["examples"],
@@ -127,6 +128,7 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
         hyperparameters=hyperparameters,
         custom_config={
             "model": config.model.model_dump(),
+            "min_rating": config.label.min_rating,
             "positives": config.label.positives,
             "code": code_fingerprint(
                 "features.py",
@@ -227,6 +229,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         model=Channel(type=standard_artifacts.Model),
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
         candidate=model,
+        examples=Channel(type=standard_artifacts.Examples),
     ).with_id("latest_blessed_model")
     evaluator = ThresholdEvaluator(
         examples=examples,
@@ -235,8 +238,9 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         example_splits=[TEST_SPLIT],
         eval_config=eval_config(config.evaluation, config.model.objective),
         schema=trained.schema_gen.outputs["schema"],
+        code=code_fingerprint("features.py", "evaluator.py"),
     ).with_id("Evaluator")
-    ranking = _ranking_evaluator(config, trained, baseline.outputs["model"])
+    ranking = _ranking_evaluator(config, trained, baseline)
     blessing = Blessing(
         model=model,
         baseline_model=baseline.outputs["model"],
@@ -259,6 +263,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         infra_blessing=serving_validator.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
         examples=examples,
+        report=blessing.outputs["report"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_model_dir))
         ),
@@ -293,12 +298,13 @@ def _pipeline(
 
 
 def _ranking_evaluator(
-    config: PipelineConfig, trained: _Trained, baseline_model: BaseChannel | None = None
+    config: PipelineConfig, trained: _Trained, baseline: Resolver | None = None
 ) -> RankingEvaluator:
     return RankingEvaluator(
         examples=trained.example_gen.outputs["examples"],
         model=trained.trainer.outputs["model"],
-        baseline_model=baseline_model,
+        baseline_model=baseline.outputs["model"] if baseline else None,
+        baseline_examples=baseline.outputs["examples"] if baseline else None,
         movies=trained.example_gen.outputs["movies"],
         settings=config.ranking,
         min_rating=config.label.min_rating,

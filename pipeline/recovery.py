@@ -63,6 +63,21 @@ def recover(config: PipelineConfig, store: Store) -> list[str]:
     return done
 
 
+def mark_interrupted(store: Store) -> None:
+    """Says of what failed in the newest run that a signal was behind it: Beam makes an error of its own of that."""
+    newest = store.run_contexts()[-1:]
+    failed = [
+        execution
+        for context in newest
+        for execution in store.raw.get_executions_by_context(context.id)
+        if execution.last_known_state == mlmd.Execution.FAILED
+    ]
+    for execution in failed:
+        set_properties(execution.custom_properties, {INTERRUPTED: 1})
+    if failed:
+        store.raw.put_executions(failed)
+
+
 def record(
     config: PipelineConfig, store: Store, execution: mlmd.Execution, node: str, marker: versions.Marker
 ) -> None:

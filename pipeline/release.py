@@ -36,6 +36,8 @@ class Release:
     pushed_at: str
     model_id: int
     blessing_id: int
+    objective: str
+    metric: str
     metrics: dict[str, float]
     data_span: int | None
     oldest_timestamp: int | None
@@ -85,6 +87,8 @@ def history(config: PipelineConfig, store: Store | None) -> list[Release]:
             of.get("pushed_at", ""),
             of.get("model_id", 0),
             of.get("blessing_id") or blessings.get(version, 0),
+            of.get("objective", ""),
+            of.get("metric", ""),
             of.get("metrics", {}),
             of.get("data_span"),
             of.get("oldest_timestamp"),
@@ -168,6 +172,8 @@ def rollback(config: PipelineConfig, store: Store | None, version: str | None, r
         data_span=target.data_span,
         oldest_timestamp=target.oldest_timestamp,
         newest_timestamp=target.newest_timestamp,
+        objective=target.objective,
+        metric=target.metric,
         metrics=target.metrics,
         of_version=origin(target, by_version).version,
         reason=reason,
@@ -238,13 +244,23 @@ def bless(config: PipelineConfig, store: Store | None, run: str | None, reason: 
         data_span=of.get("span"),
         oldest_timestamp=of.get("oldest_timestamp"),
         newest_timestamp=of.get("newest_timestamp"),
-        metrics={name: value for name, value in of.items() if isinstance(value, float)},
+        objective=found.summary().get("objective", ""),
+        metric=found.summary().get("metric", ""),
+        metrics=_metrics(of, found),
         reason=reason,
         by=_who(),
     )
     artifact = _live_model(store, model.id, f"run {found.id}")
     source = Path(model.uri) / repair.EXPORT
     return _push(config, store, "forced_blessing", "marquee.ForcedBlessing", artifact, source, marker)
+
+
+def _metrics(of: dict[str, Any], run: Run) -> dict[str, float]:
+    metrics = {name: value for name, value in of.items() if isinstance(value, float)}
+    summary = run.summary()
+    if "candidate_metric" in summary:
+        metrics[summary["metric"]] = summary["candidate_metric"]
+    return metrics
 
 
 def _push(

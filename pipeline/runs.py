@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components.features import metric_title
 from components.versions import versions
 from pipeline.config import PipelineConfig
 from pipeline.locking import holder
@@ -104,9 +107,21 @@ class Run:
             (
                 "Evaluator",
                 "evaluation",
-                ("auc", "log_loss", "accuracy", "calibration", "baseline_auc"),
+                ("auc", "log_loss", "accuracy", "calibration"),
             ),
-            ("Blessing", "report", ("failures", "warnings")),
+            (
+                "Blessing",
+                "report",
+                (
+                    "failures",
+                    "warnings",
+                    "metric",
+                    "candidate_metric",
+                    "baseline_metric",
+                    "compared_rows",
+                    "left_out_rows",
+                ),
+            ),
         ):
             artifact = self._output(node_id, key)
             if artifact:
@@ -115,11 +130,7 @@ class Run:
         if ranking:
             found |= {name: ranking.properties[name] for name in ("ece",) if name in ranking.properties}
             k = found["primary_k"] = ranking.properties.get("primary_k", 10)
-            for name in (
-                f"{of}{metric}@{k}"
-                for metric in ("ndcg", "recall")
-                for of in ("", "popularity_", "baseline_")
-            ):
+            for name in (f"{of}{metric}@{k}" for metric in ("ndcg", "recall") for of in ("", "popularity_")):
                 if name in ranking.properties:
                     found[name] = ranking.properties[name]
         blessing = self._output("Blessing", "blessing")
@@ -129,6 +140,9 @@ class Run:
         if serving:
             found["fit_for_serving"] = serving.properties.get("blessed") == 1
             found["serving_failures"] = serving.properties.get("failures", "[]")
+        for name in ("failures", "warnings", "serving_failures"):
+            if name in found:
+                found[name] = json.loads(found[name])
         pushed = self._output("Pusher", "pushed_model")
         if pushed and pushed.properties.get("pushed") == 1:
             found["version"] = pushed.properties["pushed_version"]
@@ -147,6 +161,24 @@ def read_runs(config: PipelineConfig, last: int | None = None) -> list[Run]:
     by = holder(config.pipeline_root)
     since = by.started if by and by.command in ("run", "sweep") else float("inf")
     return [_run(store.raw, context, since) for context in store.run_contexts()[-last if last else 0 :]]
+
+
+def decided_by(figures: Mapping[str, Any]) -> str:
+    """The figure that decides on a model, beside the baseline's where there was one: `log-loss 0.5453 (0.5460)`.
+
+    Args:
+        figures: Of `Run.summary`, or of a pushed version. Those of older versions do not name the metric.
+    """
+    k = figures.get("primary_k", 10)
+    metric = figures.get("metric") or (
+        f"ndcg@{k}" if figures.get("objective") == "interaction" else "log_loss"
+    )
+    value = figures.get("candidate_metric", figures.get(metric))
+    if value is None:
+        return ""
+    baseline = figures.get("baseline_metric")
+    beside = f" (baseline {baseline:.4f})" if baseline is not None else ""
+    return f"{metric_title(metric)} {value:.4f}{beside}"
 
 
 def pushed_versions(serving_model_dir: Path) -> list[Path]:

@@ -78,7 +78,9 @@ class ServedModel:
         import tensorflow as tf
 
         answer = self._signatures["recommend"](
-            user_ids=tf.constant(user_ids), k=tf.constant(k), exclude_rated=tf.constant(exclude_rated)
+            user_ids=tf.constant(list(map(os.fsencode, user_ids))),
+            k=tf.constant(k),
+            exclude_rated=tf.constant(exclude_rated),
         )
         return self._answers(user_ids, answer)
 
@@ -86,11 +88,15 @@ class ServedModel:
         """The k movies nearest to each in the model's embedding, with cosines."""
         import tensorflow as tf
 
-        answer = self._signatures["similar_movies"](movie_ids=tf.constant(movie_ids), k=tf.constant(k))
+        answer = self._signatures["similar_movies"](
+            movie_ids=tf.constant(list(map(os.fsencode, movie_ids))), k=tf.constant(k)
+        )
         return self._answers(movie_ids, answer)
 
     def find(self, text: str) -> Movie:
-        """The movie with this id, this title, or the only one with this in its title; case does not matter.
+        """The movie with this id, this title, with its year or not, or the only one with this in its title.
+
+        Case does not matter.
 
         Raises:
             ModelError: There is none, or more than one.
@@ -98,7 +104,11 @@ class ServedModel:
         if text in self.movies:
             return self.movies[text]
         wanted = text.casefold()
-        exact = [movie for movie in self.movies.values() if movie.title.casefold() == wanted]
+        exact = [
+            movie
+            for movie in self.movies.values()
+            if wanted in (movie.title.casefold(), str(movie).casefold())
+        ]
         found = exact or [movie for movie in self.movies.values() if wanted in movie.title.casefold()]
         if len(found) == 1:
             return found[0]
@@ -110,6 +120,9 @@ class ServedModel:
                 expected="an id or a part of a title in the movies table",
                 fix=_nearest(text, [movie.title for movie in self.movies.values()]),
             )
+        # The catalogue is a vocabulary, most rated first; what is not in it was not rated in train.
+        place = {id_: number for number, id_ in enumerate(self._catalogue())}
+        found.sort(key=lambda movie: place.get(movie.id, len(place)))
         shown = ", ".join(f"{movie.id} {movie}" for movie in found[:8])
         raise ModelError(
             f"{len(found)} movies have this in their title.",
@@ -117,6 +130,13 @@ class ServedModel:
             expected="one movie",
             fix="give the id",
         )
+
+    def _catalogue(self) -> list[str]:
+        """Ids of the movies that can be recommended, most rated first."""
+        import tensorflow as tf
+
+        answer = self._signatures["score_catalogue"](user_ids=tf.constant([], tf.string))
+        return [id_.decode() for id_ in answer["movie_ids"].numpy()]
 
     @cached_property
     def _signatures(self) -> Any:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
 
 from components.errors import ConfigError
 from components.versions import storage
 from pipeline.config import PipelineConfig, load_config
-from pipeline.console import print_table
+from pipeline.console import PlainConsole, print_table
 from pipeline.runs import Run
 
 # Keys that decide what happens after a sweep's last component, or where its results are: no use to sweep over them.
@@ -204,7 +203,7 @@ def heading(name: str) -> str:
     return {"auc": "test AUC", "log_loss": "test loss"}.get(metric, metric.replace("ndcg", "NDCG"))
 
 
-def print_report(console: Console, key: str, outcomes: Sequence[Outcome]) -> None:
+def print_report(console: PlainConsole, key: str, outcomes: Sequence[Outcome]) -> None:
     """Prints the table, the best value, and what to bear in mind."""
     names = [name for name in columns(outcomes) if name != "epochs"]  # beside the best one
     chosen = best(outcomes)
@@ -224,18 +223,30 @@ def print_report(console: Console, key: str, outcomes: Sequence[Outcome]) -> Non
         rows.append([one.value, *cells, mark])
     console.print()
     print_table(
-        console, f"Sweep over {key}", [(key.rsplit(".", 1)[-1], "right"), *headings, ("", "left")], rows
+        console,
+        f"Sweep over {key}",
+        [(key.rsplit(".", 1)[-1], "right"), *headings, ("", "left")],
+        rows,
+        droppable=(
+            "parameters",
+            "CPU s",
+            "train AUC",
+            "test loss",
+            "test AUC",
+            "recall@10",
+            "train loss",
+            "gap",
+        ),
     )
     console.print()
     if chosen:
         metric, one = chosen
         console.print(
             f"Best by {heading(metric).replace('val ', 'validation ')}, {_cell(one, metric)}: {key}={one.value}",
-            markup=False,
             soft_wrap=True,
         )
     for text in notes(key, outcomes):
-        console.print(text, markup=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
 
 
 def notes(key: str, outcomes: Sequence[Outcome]) -> list[str]:

@@ -254,6 +254,17 @@ def test_status_as_json_and_as_a_table(workspace, marquee):
     table = marquee("status", *workspace.options).stdout
     assert status["pushed"][-1] in table
     assert table.count("dot_product") == 4
+    assert table.count("like") == 5
+    assert all(isinstance(run["failures"], list) for run in status["runs"])
+    assert f"log-loss {status['runs'][0]['log_loss']:.4f}" in table
+
+
+@pytest.mark.parametrize("user", ["[/nope]", "[red]", b"\xff\xfe", "\x1b[31m\u202e", "x" * 10_000])
+def test_a_user_of_any_name_is_answered(workspace, marquee, user):
+    done = marquee("recommend", user, "-k", "2", *workspace.options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert "was not in the train split" in done.stdout
 
 
 def test_recommend(workspace, marquee):
@@ -280,6 +291,13 @@ def test_similar_by_title(workspace, marquee):
     table = marquee("similar", "toy story", "-k", "3", *workspace.options).stdout
     assert table.startswith("Similar to Toy Story (1995)")
     assert len(table.strip().splitlines()) == 5
+    as_printed = marquee("similar", "Toy Story (1995)", "-k", "3", *workspace.options)
+    assert as_printed.stdout == table
+    (answer,) = json.loads(marquee("similar", "toy story", "-k", "3", "--json", *workspace.options).stdout)
+    assert all(1900 < movie["year"] < 2000 for movie in answer["movies"])
+    many = marquee("similar", "star", *workspace.options)
+    assert many.returncode == 1
+    assert "found:    50 Star Wars (1977), " in many.stderr  # the most rated of them
     missing = marquee("similar", "Toy Stroy", *workspace.options)
     assert missing.returncode == 1
     assert "did you mean 'Toy Story'" in missing.stderr
