@@ -1092,9 +1092,10 @@ def _flags(file: str | None, overrides: Sequence[str]) -> str:
 
 def _command() -> str:
     """How this command is called from here."""
-    called = Path(sys.argv[0]).resolve()
-    found = shutil.which("marquee")
-    return "marquee" if found and Path(found).resolve() == called else _short(called)
+    called, found = Path(sys.argv[0]).resolve(), shutil.which("marquee")
+    if called.name != "marquee" or (found and Path(found).resolve() == called):  # the first: `python -c`, say
+        return "marquee"
+    return _short(called)
 
 
 def _short(path: Path) -> str:

@@ -37,7 +37,7 @@ def test_every_part_of_an_error_is_completed():
     )
     found = _with_options(error, "--set root=x")
     assert isinstance(found, ModelError)
-    assert re.fullmatch("Gone; `[^ ]+ gc --set root=x` tries again.", found.problem)
+    assert re.fullmatch("Gone; `marquee gc --set root=x` tries again.", found.problem)
     assert re.findall("`[^ ]+ ([^`]*)`", found.fix or "") == [
         "history --set root=x",
         "rollback VERSION --set root=x",
