@@ -10,6 +10,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.components.evaluator import constants
 from tfx.dsl.components.common.resolver import ResolverStrategy
+from tfx.dsl.io import fileio
 
 from components.versions import COMPONENT_ID, makes_baseline
 
@@ -46,7 +47,11 @@ class LatestOtherBlessedModelStrategy(ResolverStrategy):
 
     A blessed model whose export the serving validator refused was never served, and is passed over.
 
-    Channels: `model` (Model), `model_blessing` (ModelBlessing), `candidate` (Model).
+    With it come the examples that its weights were learned from, so that it is not judged by rows that it knows: its
+    own, and where it started from another model, those of that one (not of the whole line: each model was trained on
+    later data by the same split than the one before it). None where its own are gone.
+
+    Channels: `model` (Model), `model_blessing` (ModelBlessing), `candidate` (Model), `examples` (Examples).
     """
 
     def resolve_artifacts(
@@ -56,8 +61,13 @@ class LatestOtherBlessedModelStrategy(ResolverStrategy):
         models = {artifact.id: artifact for artifact in input_dict["model"]}
         for blessing, model_id in newest_first(input_dict["model_blessing"]):
             if model_id in models and model_id not in candidates and not _unfit(store, model_id):
-                return {**input_dict, "model": [models[model_id]], "model_blessing": [blessing]}
-        return {**input_dict, "model": [], "model_blessing": []}
+                return {
+                    **input_dict,
+                    "model": [models[model_id]],
+                    "model_blessing": [blessing],
+                    "examples": _learned_from(store, model_id, input_dict.get("examples", [])),
+                }
+        return {**input_dict, "model": [], "model_blessing": [], "examples": []}
 
 
 class LatestEarlierBlessedModelStrategy(ResolverStrategy):
@@ -88,21 +98,54 @@ class LatestEarlierBlessedModelStrategy(ResolverStrategy):
         return {**input_dict, "model": [], "model_blessing": []}
 
 
-def _movies_of(store: mlmd.MetadataStore, model_id: int) -> int | None:
-    """Id of the movies table that a model was made with."""
-    event = metadata_store_pb2.Event
-    made = [e.execution_id for e in store.get_events_by_artifact_ids([model_id]) if e.type == event.OUTPUT]
-    for one in store.get_events_by_execution_ids(made):
-        if one.type == event.INPUT and any(step.key == "movies" for step in one.path.steps):
+def _learned_from(
+    store: mlmd.MetadataStore | None, model_id: int, examples: Iterable[types.Artifact]
+) -> list[types.Artifact]:
+    """The raw examples that a model was made with, and those of the model it started from, where they are there."""
+    if store is None:
+        return []
+    there = {artifact.id: artifact for artifact in examples if fileio.exists(artifact.uri)}
+    own = there.get(_examples_of(store, model_id) or 0)
+    base_id = _used(store, model_id, "base_model")
+    base = there.get(_examples_of(store, base_id) or 0) if base_id else None
+    return [] if own is None else [own, *([base] if base is not None and base.id != own.id else [])]
+
+
+def _examples_of(store: mlmd.MetadataStore, model_id: int) -> int | None:
+    """Id of the raw examples of a model: those that ExampleGen made together with its movies table."""
+    movies = _movies_of(store, model_id)
+    for one in store.get_events_by_execution_ids(_makers(store, movies)) if movies is not None else ():
+        if one.type == metadata_store_pb2.Event.OUTPUT and _is(one, "examples"):
             return one.artifact_id
     return None
 
 
+def _movies_of(store: mlmd.MetadataStore, model_id: int) -> int | None:
+    """Id of the movies table that a model was made with."""
+    return _used(store, model_id, "movies")
+
+
+def _used(store: mlmd.MetadataStore, artifact_id: int, key: str) -> int | None:
+    """Id of the input with that key of what made an artifact."""
+    for one in store.get_events_by_execution_ids(_makers(store, artifact_id)):
+        if one.type == metadata_store_pb2.Event.INPUT and _is(one, key):
+            return one.artifact_id
+    return None
+
+
+def _makers(store: mlmd.MetadataStore, artifact_id: int) -> list[int]:
+    """Ids of the executions that made an artifact, or had it from the cache."""
+    events = store.get_events_by_artifact_ids([artifact_id])
+    return [event.execution_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT]
+
+
+def _is(event: metadata_store_pb2.Event, key: str) -> bool:
+    return any(step.key == key for step in event.path.steps)
+
+
 def _split(store: mlmd.MetadataStore, movies_id: int) -> object:
     """The settings of the split, of the ExampleGen that made a movies table."""
-    event = metadata_store_pb2.Event
-    made = [e.execution_id for e in store.get_events_by_artifact_ids([movies_id]) if e.type == event.OUTPUT]
-    for execution in store.get_executions_by_id(made):
+    for execution in store.get_executions_by_id(_makers(store, movies_id)):
         if "settings" in execution.custom_properties:
             return json.loads(execution.custom_properties["settings"].string_value).get("split")
     return None

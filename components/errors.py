@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+# What was found may be a field as large as its file; a message is for a terminal.
+_LINE_CHARS = 500
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or its beginning and its end where it is longer than `most` characters."""
+    if len(text) <= most:
+        return text
+    note, tail = f" ... ({len(text):,} characters) ... ", most // 5
+    return text[: most - tail - len(note)] + note + text[-tail:]
+
 
 class MarqueeError(Exception):
     """Base of every error that is the input's or the configuration's fault, not the program's.
@@ -9,7 +20,7 @@ class MarqueeError(Exception):
     Args:
         problem: One sentence that says what is wrong.
         where: File and line, column, configuration key or component.
-        found: What was there.
+        found: What was there; a long line of it is cut in the message, as one of `where` is.
         expected: What should have been there.
         fix: What to do next.
     """
@@ -24,8 +35,12 @@ class MarqueeError(Exception):
         fix: str | None = None,
     ) -> None:
         self.problem, self.where, self.found, self.expected, self.fix = problem, where, found, expected, fix
-        parts = [("where", where), ("found", found), ("expected", expected), ("to fix", fix)]
+        parts = [("where", _lines(where)), ("found", _lines(found)), ("expected", expected), ("to fix", fix)]
         super().__init__("\n".join([problem, *(f"  {name + ':':<10}{text}" for name, text in parts if text)]))
+
+
+def _lines(text: str | None) -> str | None:
+    return text and "\n".join(cut(line, _LINE_CHARS) for line in text.split("\n"))
 
 
 class ConfigError(MarqueeError):

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow_model_analysis as tfma
 from tfx import types
 from tfx.components import Evaluator
 from tfx.components.evaluator import executor as evaluator_executor
-from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ExecutionParameter
+from tfx.utils import json_utils
 
 # TFMA's name of a metric -> ours.
 METRICS = {
@@ -46,10 +49,58 @@ class Executor(evaluator_executor.Executor):
         evaluation.set_string_custom_property(FAILURES, json.dumps(threshold_failures(evaluation.uri)))
 
 
-class ThresholdEvaluator(Evaluator):
-    """Evaluator whose `evaluation` artifact has the overall metrics and `failures` as custom properties."""
+class ThresholdEvaluatorSpec(standard_component_specs.EvaluatorSpec):
+    """The stock specification, and a fingerprint that makes a changed program evaluate again."""
 
+    PARAMETERS: ClassVar = {
+        **standard_component_specs.EvaluatorSpec.PARAMETERS,
+        "code": ExecutionParameter(type=str),
+    }
+
+
+class ThresholdEvaluator(Evaluator):
+    """Evaluator whose `evaluation` artifact has the overall metrics and `failures` as custom properties.
+
+    Args:
+        examples: Raw examples.
+        model: The candidate.
+        baseline_model: What it is compared with; may be empty.
+        example_splits: On which splits.
+        eval_config: Metrics, slices and thresholds.
+        schema: Of the examples.
+        code: Fingerprint of this file.
+
+    Outputs: `evaluation` and `blessing`, as the stock one.
+    """
+
+    SPEC_CLASS = ThresholdEvaluatorSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        model: types.BaseChannel,
+        baseline_model: types.BaseChannel,
+        example_splits: list[str],
+        eval_config: tfma.EvalConfig,
+        schema: types.BaseChannel,
+        code: str,
+    ) -> None:
+        base_beam_component.BaseBeamComponent.__init__(
+            self,
+            spec=ThresholdEvaluatorSpec(
+                examples=examples,
+                model=model,
+                baseline_model=baseline_model,
+                example_splits=json_utils.dumps(example_splits),
+                eval_config=eval_config,
+                fairness_indicator_thresholds=json_utils.dumps(None),
+                schema=schema,
+                code=code,
+                evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
+                blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+            ),
+        )
 
 
 def overall_metrics(uri: str, model: str) -> dict[str, float]:
@@ -79,11 +130,9 @@ def threshold_failures(uri: str) -> list[str]:
                 f"{metric} of {name or 'all examples'} is {failure.metric_value.double_value.value:.4f},"
                 f" {_bar(failure.metric_threshold)}"
             )
-    sentences += [
-        "no example in the slice "
-        + ", ".join(f"{key.column} {_value(key)}" for key in missing.single_slice_keys)
-        for missing in result.missing_slices
-    ]
+    for missing in result.missing_slices:
+        parts = [*missing.feature_keys, *(f"{key} {value}" for key, value in missing.feature_values.items())]
+        sentences.append(f"no example in the slice {', '.join(parts) or 'of all examples'}")
     return sentences
 
 

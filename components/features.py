@@ -10,6 +10,9 @@ GENRES_KEY = "genres"
 TITLE_KEY = "title"
 YEAR_KEY = "year"
 
+# Custom property of examples, 1 where the ratings have no times and `timestamp` is 0 throughout; else it is not set.
+WITHOUT_TIMES = "without_times"
+
 TRAIN_SPLIT, EVAL_SPLIT, TEST_SPLIT = "train", "eval", "test"
 SPLITS = (TRAIN_SPLIT, EVAL_SPLIT, TEST_SPLIT)
 

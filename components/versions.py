@@ -14,15 +14,18 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from components.errors import ModelError, StorageError
 
 MARKER = Path("assets.extra") / "marquee.json"
+_MODEL, _VARIABLES, _FOLDER = "saved_model.pb", "variables", "its folder"
+GONE = f"{_FOLDER} is missing"  # what `damage` says of a version that is not there
 # How a version came to be.
 PUSH, FORCED, ROLLBACK = "push", "forced", "rollback"
 # The id of the component whose blessings count, and the property that holds it: the Evaluator (TFMA) writes blessings
@@ -36,7 +39,6 @@ _CAUSES: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("enough free space", "free some space, for example with `marquee gc`, and run again"),
     errno.EDQUOT: ("room in the quota", "free some space, for example with `marquee gc`, and run again"),
     errno.EFBIG: ("files of the model's size to be allowed", "raise the limit (`ulimit -f`) and run again"),
-    errno.ENOTDIR: ("a folder", "a part of this path is a file: choose another folder with the key root"),
     errno.EROFS: ("a folder that can be written", "mount it writable, or choose another with the key root"),
     errno.EACCES: (
         "a folder that can be written",
@@ -116,23 +118,66 @@ class Marker:
         found["pushed_version"] = found.pop("version")
         return {**{name: value for name, value in found.items() if value not in ("", None)}, **metrics}
 
+    @classmethod
+    def of_properties(cls, recorded: Mapping[str, Any]) -> Marker:
+        """What `properties` was made of. The record of the stock Pusher gives a marker without a digest."""
+        known = {one.name for one in fields(cls)} - {"metrics", "version"}
+        given = {name: value for name, value in recorded.items() if name in known}
+        first = {"kind": PUSH, "model_id": 0, "model_uri": "", "run_id": "", "execution_id": 0}
+        metrics = {name: value for name, value in recorded.items() if isinstance(value, float)}
+        return cls(**{**first, **given}, metrics=metrics, version=recorded["pushed_version"])
 
-def versions(base: Path) -> list[Path]:
-    """Folders of the pushed versions, oldest first."""
-    if not base.is_dir():
-        return []
-    found = [path for path in base.iterdir() if path.name.isdigit()]
-    return sorted(found, key=lambda path: int(path.name))
+
+def versions(base: Path, recorded: Collection[str] = ()) -> list[Path]:
+    """Folders of the pushed versions, oldest first.
+
+    A folder with a number is one if its marker has this number, or if ML Metadata says so; without a marker also if it
+    has a SavedModel, as those of the stock Pusher.
+
+    Args:
+        base: Folder of the versions.
+        recorded: The versions that ML Metadata knows, where that is at hand.
+    """
+    return [path for path in _numbered(base) if _is_version(path, recorded)]
+
+
+def strays(base: Path, recorded: Collection[str] = ()) -> list[Path]:
+    """Entries that have a number for a name, and yet are no versions; args as `versions`."""
+    return [path for path in _numbered(base) if not _is_version(path, recorded)]
 
 
 def read_marker(version: Path) -> Marker | None:
     """The marker of a version; None where it has none, as those of the stock Pusher."""
     try:
         content = json.loads((version / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        names = {one.name for one in fields(Marker)}
+        return Marker(**{name: value for name, value in content.items() if name in names})
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
-    names = {one.name for one in fields(Marker)}
-    return Marker(**{name: value for name, value in content.items() if name in names})
+
+
+def missing(version: Path) -> str:
+    """The part of a SavedModel that a version lacks: its folder, saved_model.pb or variables; "" if it is all there."""
+    if not version.is_dir():
+        return _FOLDER
+    if not (version / _MODEL).is_file():
+        return _MODEL
+    return "" if any((version / _VARIABLES).glob("*")) else _VARIABLES
+
+
+def damage(version: Path, expected: str) -> str:
+    """What is wrong with the files of a version, in words; "" if nothing is.
+
+    Args:
+        version: Its folder.
+        expected: Its digest; "" where that is not known.
+    """
+    lacking = missing(version)
+    if expected and lacking != _FOLDER and digest(version) == expected:
+        return ""
+    if lacking:
+        return f"{lacking} is missing"
+    return "its files are not those that were pushed" if expected else ""
 
 
 def digest(folder: Path) -> str:
@@ -165,7 +210,7 @@ def push(source: Path, base: Path, marker: Marker, link: bool = False) -> tuple[
         StorageError: The disk is full, or `base` cannot be written; no version has appeared.
         ModelError: There is no SavedModel in `source`.
     """
-    if not (source / "saved_model.pb").is_file():
+    if not (source / _MODEL).is_file():
         raise ModelError(
             "There is no model to push.",
             where=str(source),
@@ -177,27 +222,63 @@ def push(source: Path, base: Path, marker: Marker, link: bool = False) -> tuple[
         pushed = _already_pushed(base, marker)
         if pushed:
             return pushed
-        newest = max((int(path.name) for path in versions(base)), default=0)
+        # Above whatever has a number: TensorFlow Serving does not ask what it is.
+        newest = max((int(path.name) for path in _numbered(base)), default=0)
         marker = replace(
             marker,
             version=str(max(int(time.time()), newest + 1)),
             pushed_at=datetime.now().astimezone().isoformat(timespec="seconds"),
         )
-        partial = base / f"{_PUSHING}{marker.version}"
-        try:
-            copy_tree(source, partial, link)
-            (partial / MARKER).parent.mkdir(exist_ok=True)
-            (partial / MARKER).unlink(missing_ok=True)  # a link to the one of `source`
-            with (partial / MARKER).open("w", encoding="utf-8") as file:
-                json.dump(asdict(marker), file, indent=2)
-            _sync_tree(partial)
+        with _aside(source, base, marker, link) as partial:
             target = base / marker.version
             partial.rename(target)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
         _sync(base)
         return target, marker
+
+
+def restore(source: Path, base: Path, marker: Marker, link: bool = False) -> Path:
+    """Brings a version that is gone or damaged back under its own number; returns its folder.
+
+    Args:
+        source: A folder with its files.
+        base: Folder of the versions.
+        marker: That of the version.
+        link: Hard links instead of copies, where the file system can.
+
+    Raises:
+        StorageError: The disk is full, or `base` cannot be written.
+        ModelError: The files in `source` are not those that were pushed.
+    """
+    target = base / marker.version
+    with storage(base, f"Version {marker.version} cannot be restored."), _exclusive(base):
+        wrong = damage(source, marker.model_digest)
+        if wrong:
+            raise ModelError(f"The version cannot be restored: {wrong}.", where=str(source))
+        marker = replace(marker, model_digest=marker.model_digest or digest(source))
+        with _aside(source, base, marker, link) as partial:
+            if target.exists():
+                target.rename(base / f"{_REMOVING}{marker.version}")
+            partial.rename(target)
+        _sync(base)
+    clean(base)
+    return target
+
+
+@contextmanager
+def _aside(source: Path, base: Path, marker: Marker, link: bool) -> Iterator[Path]:
+    """A hidden folder with the files of `source` and the marker, to be renamed."""
+    partial = base / f"{_PUSHING}{marker.version}"
+    try:
+        copy_tree(source, partial, link)
+        (partial / MARKER).parent.mkdir(exist_ok=True)
+        (partial / MARKER).unlink(missing_ok=True)  # a link to the one of `source`
+        with (partial / MARKER).open("w", encoding="utf-8") as file:
+            json.dump(asdict(marker), file, indent=2)
+        _sync_tree(partial)
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def remove(version: Path) -> None:
@@ -282,11 +363,27 @@ def _already_pushed(base: Path, wanted: Marker) -> tuple[Path, Marker] | None:
         if path == present[-1] and wanted.kind == PUSH:
             # One of the stock Pusher has no marker.
             found = marker or replace(wanted, version=path.name, model_digest=digest(path))
-            if found.model_digest == wanted.model_digest:
+            if found.model_digest == wanted.model_digest and not damage(path, wanted.model_digest):
                 return path, found
-        if marker and _same(marker, wanted):
+        if marker and _same(marker, wanted) and not damage(path, marker.model_digest):
             return path, marker
     return None
+
+
+def _numbered(base: Path) -> list[Path]:
+    if not base.is_dir():
+        return []
+    found = [path for path in base.iterdir() if path.name.isascii() and path.name.isdigit()]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def _is_version(path: Path, recorded: Collection[str]) -> bool:
+    if not path.is_dir():
+        return False
+    marker = read_marker(path)
+    if path.name in recorded or (marker and marker.version == path.name):
+        return True
+    return not marker and (path / _MODEL).is_file()
 
 
 def _same(one: Marker, other: Marker) -> bool:
@@ -309,7 +406,10 @@ def _exclusive(base: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         for path in base.iterdir():
             if path.name.startswith((_PUSHING, _REMOVING)):
-                shutil.rmtree(path)
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
         yield
     finally:
         os.close(descriptor)

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from components.errors import ConfigError, MarqueeError, ModelError
+from components.errors import ConfigError, MarqueeError, ModelError, StorageError
+from components.features import metric_title
 from pipeline.interrupts import Stop, remembered, stop
 
 if TYPE_CHECKING:
@@ -215,6 +216,7 @@ def _session(
         console.quiet = quiet
         console.headed(config.name, "bold", f": {title}, log in {_short(log)}")
         _recover(console, config, dead)
+        _repair(console, config)
         yield console, log
 
 
@@ -264,6 +266,7 @@ def _execute(
     """
     from components.versions import storage_error
     from pipeline.console import progress, spinner
+    from pipeline.repair import record
 
     component, since, running = "Pipeline", time.monotonic(), True
     waiting = spinner(console, f"{prefix}Loading TFX...")
@@ -279,6 +282,7 @@ def _execute(
             waiting = spinner(console, f"{prefix}{name}...")
             waiting.start()
         else:
+            record(config, name)
             tell(name, time.monotonic() - since, None)
             stop.check()
 
@@ -335,23 +339,43 @@ def _first_line(error: BaseException) -> str:
 
 
 def _figures(summary: dict[str, Any]) -> str:
-    """What the model reached, by the metrics of its objective, and the baseline by the one that decides."""
-    from components.features import metric_title
-
+    """What the model reached, by the metrics of its objective."""
     k = summary.get("primary_k")
     names = ["auc", "log_loss"] if summary["objective"] == "like" else [f"ndcg@{k}", f"recall@{k}"]
     names += [metric] if (metric := summary.get("metric")) and metric not in names else []
     reached = [f"{metric_title(name)} {summary[name]:.4f}" for name in names if name in summary]
     text = f"{', '.join(reached)} on the test split"
+    return text + _beside_baseline(summary)
+
+
+def _beside_baseline(summary: dict[str, Any]) -> str:
+    """What the last blessed model reaches on the rows on which the two are compared."""
+    left_out = summary.get("left_out_rows", 0)
     if "baseline_metric" not in summary:
-        return text
-    baseline, left_out = f"{summary['baseline_metric']:.4f}", summary.get("left_out_rows")
+        return (
+            f"; compared with nothing: the baseline was trained on {left_out:,} rows of it"
+            if left_out
+            else ""
+        )
+    title, baseline = metric_title(summary["metric"]), f"{summary['baseline_metric']:.4f}"
     if not left_out:
-        return f"{text}; the baseline's {metric_title(summary['metric'])} there is {baseline}"
+        return f"; the baseline's {title} there is {baseline}"
     return (
-        f"{text}; on the {summary['compared_rows']:,} rows of it that the baseline was not trained on"
-        f" {metric_title(summary['metric'])} {summary['candidate_metric']:.4f}, the baseline's {baseline}"
+        f"; on the {summary['compared_rows']:,} rows of it that the baseline was not trained on, {title}"
+        f" {summary['candidate_metric']:.4f}, the baseline's {baseline}"
     )
+
+
+def _what_now(console: Console, config: PipelineConfig, flags: str, *lines: str) -> None:
+    """Ends the report of a model that is not pushed: what is served, and what to try."""
+    from pipeline.runs import pushed_versions
+
+    present = pushed_versions(config.serving_model_dir)
+    console.print(
+        f"Served is version {present[-1].name}, as before." if present else "Nothing is served yet."
+    )
+    for line in lines:
+        console.print(line.replace("marquee ", f"{_command()} ").replace(" FLAGS", flags), soft_wrap=True)
 
 
 def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
@@ -366,10 +390,13 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
         console.headed("Not blessed, not pushed", "bold red", f": {metrics}")
         for failure in summary.get("failures", []):
             console.print(f"  - {failure}", soft_wrap=True)
-        console.print(
-            "The served model is as before. The bars are the keys under `evaluation` and `blessing` in the config;"
-            f" `{_command()} explain{flags}` shows every rule.",
-            soft_wrap=True,
+        _what_now(
+            console,
+            config,
+            flags,
+            "Next: marquee explain FLAGS, for every rule with its key (under `evaluation` and `blessing`)",
+            "Next: bring more ratings, or try --set model.name=two_tower, or --set tuning.tune=true for a search",
+            'Next: marquee bless --force --reason "..." FLAGS, to serve it all the same',
         )
         _tell_if_forced(console, config, done)
         return False
@@ -380,10 +407,12 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
         report = (
             done.nodes["ServingValidator"].output("blessing") if "ServingValidator" in done.nodes else None
         )
-        console.print(
-            "The served model is as before. The budgets are the keys under `serving` in the config; any change there"
-            " has the export asked again"
-            + (f"; all figures: {_short(Path(report.uri) / 'report.json')}" if report else ".")
+        _what_now(
+            console,
+            config,
+            flags,
+            "Next: mend the export, or change a budget under `serving`: either has it asked again"
+            + (f"; all figures: {_short(Path(report.uri) / 'report.json')}" if report else ""),
         )
         _tell_if_forced(console, config, done)
         return False
@@ -674,7 +703,7 @@ def explain(run: str | None, as_json: bool, file: str | None, overrides: tuple[s
 
     config = load_config(file, overrides)
     with captured(None) as console:
-        decided = explain.decision(explain.find(read_runs(config.metadata_path), run))
+        decided = explain.decision(explain.find(read_runs(config), run))
         if as_json:
             console.file.write(json.dumps(decided, indent=2) + "\n")
             return
@@ -925,14 +954,24 @@ def gc(
     from pipeline.config import load_config
     from pipeline.console import captured, print_table
     from pipeline.garbage import collect
+    from pipeline.repair import strays
     from pipeline.store import open_store
 
     config = load_config(file, overrides)
     _exists(config)
     with _locked(config, "gc", wait) as dead, captured(None) as console:
-        if not dry_run:
+        put_right = dry_run
+        with suppress(StorageError):  # on a full disk this may need what is yet to be freed
+            if not dry_run:
+                _recover(None if as_json else console, config, dead)
+                put_right = True
+        store = open_store(config)
+        warnings = strays(config, store)
+        for sentence in warnings if not as_json else []:
+            console.headed("Warning", "yellow", f": {sentence}.")
+        removal = collect(config, store, keep, dry_run)
+        if not put_right:
             _recover(None if as_json else console, config, dead)
-        removal = collect(config, open_store(config), keep, dry_run)
         if as_json:
             content = {
                 "artifacts": [
@@ -941,6 +980,7 @@ def gc(
                 "versions": [path.name for path in removal.versions],
                 "bytes": removal.size,
                 "removed": not dry_run,
+                "warnings": warnings,
             }
             console.file.write(json.dumps(content, indent=2) + "\n")
             return
@@ -1015,6 +1055,19 @@ def _recover(console: Console | None, config: PipelineConfig, dead: Holder | Non
     if console:
         for sentence in done:
             console.print(f"  Recovered: {sentence}.", soft_wrap=True)
+
+
+def _repair(console: Console, config: PipelineConfig) -> None:
+    """Has what was lost or damaged brought back or made again, and says so."""
+    from pipeline.repair import repair, strays
+    from pipeline.store import open_store
+
+    store = open_store(config)
+    for sentence in repair(config, store) if store else []:
+        logging.getLogger("marquee").warning("Repair: %s.", sentence)
+        console.headed("  Repaired", "yellow", f": {sentence}.")
+    for sentence in strays(config, store):
+        console.headed("  Warning", "yellow", f": {sentence}.")
 
 
 def _tell_if_forced(console: Console, config: PipelineConfig, done: Run) -> None:

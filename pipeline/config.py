@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 import reprlib
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
@@ -33,8 +35,9 @@ BUILTIN = "builtin:"
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".dat", ".inter", ".data")
 # The name of folders and, with those of components, of rows in a database, which take 255.
 _NAME_CHARS = 100
-# Of a file's name, and of a path, less what TFX puts below the root.
-_PART_BYTES, _ROOT_BYTES = 255, 3500
+_ROOT_BYTES = 3500  # of the 4096 that a path may have, as TFX's own folders are below it
+# Components of TFX have Beam read `<artifact>/*`, and Beam has no way to take what stands before it literally.
+_PATTERN = frozenset("*?[\\")
 
 
 class _Section(BaseModel):
@@ -204,17 +207,43 @@ class PipelineConfig(_Section):
             raise ValueError("a name, as the pipeline's folder under root bears it")
         return value
 
-    @field_validator("root")
-    @classmethod
-    def _fits_a_path(cls, value: str) -> str:
-        path = Path(value).absolute()
-        longest = max(len(os.fsencode(part)) for part in path.parts)
-        if longest > _PART_BYTES or len(os.fsencode(path)) > _ROOT_BYTES:
-            raise ValueError(
-                f"a path of at most {_ROOT_BYTES:,} bytes, with names of at most {_PART_BYTES}: there are"
-                f" {len(os.fsencode(path)):,}, and {longest:,} in the longest name"
+    @model_validator(mode="after")
+    def _root_is_no_pattern(self) -> PipelineConfig:
+        root = str(Path(self.root).resolve())
+        if set(root) & _PATTERN:
+            raise ConfigError(
+                "The root has a character of file name patterns in its path.",
+                where="key root",
+                found=root,
+                expected="a path without "
+                + " ".join(sorted(_PATTERN))
+                + ", which TFX and Beam take for patterns",
+                fix="set root to another folder; where data.path is does not matter",
             )
-        return value
+        return self
+
+    @model_validator(mode="after")
+    def _root_can_be_a_folder(self) -> PipelineConfig:
+        problem, found = "", ""
+        size = len(os.fsencode(self.pipeline_root))
+        too_long = size > _ROOT_BYTES
+        try:
+            if not stat.S_ISDIR(self.pipeline_root.stat().st_mode):
+                problem, found = "The pipeline's root is no folder.", str(self.pipeline_root)
+        except NotADirectoryError:
+            problem, found = "The pipeline's root is below a file.", str(self.pipeline_root)
+        except OSError as error:
+            too_long = too_long or error.errno == errno.ENAMETOOLONG  # of one of the names in it
+        if too_long:
+            problem, found = "The path of the pipeline's root is too long.", f"{size:,} bytes"
+        if problem:
+            raise ConfigError(
+                problem,
+                where="keys root and name",
+                found=found,
+                expected="a folder, which is made if it is missing",
+            )
+        return self
 
     @model_validator(mode="after")
     def _something_to_search(self) -> PipelineConfig:
@@ -259,6 +288,11 @@ class PipelineConfig(_Section):
     def tuning_dir(self) -> Path:
         """Folder of the trials of each search, from which an interrupted one goes on."""
         return self.pipeline_root / "tuning"
+
+    @property
+    def inputs_dir(self) -> Path:
+        """Folder of copies of the schema and of built-in data, which the components read."""
+        return self.pipeline_root / "inputs"
 
     @property
     def log_dir(self) -> Path:

@@ -19,7 +19,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from components.features import GENRES_KEY, MOVIE_KEY, USER_KEY
+from components.features import GENRES_KEY, MOVIE_KEY, USER_KEY, WITHOUT_TIMES
 from components.models.search_space import sentence
 from components.tuner.settings import METRICS
 from pipeline.interrupts import stop
@@ -232,6 +232,8 @@ def _examples(node: Node) -> str:
     ):
         if of.get(name):
             text += f", {of[name]:,} {what}"
+    if of.get(WITHOUT_TIMES):
+        text += "; no times, so what the schema and the data gate say of them is off"
     artifact = node.output("examples")
     if artifact and of.get("num_rejected"):
         text += f"; see {artifact.uri}/rejects.csv"
@@ -394,7 +396,11 @@ def _ranking(node: Node) -> str:
         for metric, title in (("ndcg", "NDCG"), ("recall", "recall"))
         if f"{metric}@{k}" in of and f"popularity_{metric}@{k}" in of
     ]
-    return ", ".join(parts) or "no user liked a movie in test"
+    text = ", ".join(parts) or "no user liked a movie in test"
+    if of.get("left_out_rows"):
+        rows, left_out = of["compared_rows"], of["left_out_rows"]
+        text += f"; compared on {rows:,} of {rows + left_out:,} test rows: the baseline was trained on {left_out:,}"
+    return text
 
 
 def _decision(node: Node) -> str:
@@ -406,6 +412,9 @@ def _decision(node: Node) -> str:
         else f"not blessed: {failures} of {of.get('num_rules')} rules broken"
     )
     text += f", {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
+    if of.get("left_out_rows"):
+        rows, left_out = of["compared_rows"], of["left_out_rows"]
+        text += f"; {f'compared on {rows:,} test rows' if rows else 'compared with nothing'}, {left_out:,} left out"
     # Reports of earlier versions of this program do not say what decided.
     return f"{text}; {decided_by(of)}" if "metric" in of else text
 

@@ -4,21 +4,25 @@ Kept are the newest runs with all they made or used, the newest versions with th
 baseline, and whatever those descend from in ML Metadata: examples, transform graph, schema, movies... Of the searches
 for hyperparameters the values that a kept model has and those that the next runs take are kept. A removed
 artifact is marked DELETED first, and its files are removed then: TFX neither resolves it nor takes it from its cache,
-and a process that dies in between leaves files that `recovery.recover` removes.
+and a process that dies in between leaves files that `recovery.recover` removes. On a full disk, where a mark is too
+much, the files go first; what a process that dies then leaves `repair.check` notices.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components import versions
+from components.errors import StorageError
 from pipeline.config import PipelineConfig
 from pipeline.recovery import remove_files
 from pipeline.release import Release, history
+from pipeline.repair import pushes
 from pipeline.runs import read_runs
 from pipeline.store import Store, properties
 
@@ -61,8 +65,12 @@ def collect(config: PipelineConfig, store: Store | None, keep: int, dry_run: boo
     """
     if not store:
         return Removal([], [], 0)
-    releases = [one for one in history(config, store) if one.state != "removed"]
-    old_versions = [config.serving_model_dir / one.version for one in releases[:-keep]]
+    # What is lost from the serving folder but could be brought back is kept like the rest.
+    recorded = pushes(store)
+    releases = [one for one in history(config, store) if one.state != "removed" or one.version in recorded]
+    old_versions = [
+        config.serving_model_dir / one.version for one in releases[:-keep] if one.state != "removed"
+    ]
     kept = _kept(config, store, keep, releases[-keep:])
     everything = store.artifacts()
     kept_folders = {artifact.uri for artifact in everything if artifact.id in kept}
@@ -83,14 +91,23 @@ def collect(config: PipelineConfig, store: Store | None, keep: int, dry_run: boo
         return removal
     for path in old_versions:
         versions.remove(path)
+    marked = False
+    with suppress(StorageError):  # ML Metadata needs some space itself
+        _mark(store, old)
+        marked = True
+    with versions.storage(config.artifact_root, "An artifact cannot be removed; `marquee gc` tries again."):
+        for artifact in old:
+            remove_files(config, artifact)
+    if not marked:
+        _mark(store, old)
+    return removal
+
+
+def _mark(store: Store, old: list[mlmd.Artifact]) -> None:
     for artifact in old:
         artifact.state = mlmd.Artifact.DELETED
     if old:
         store.raw.put_artifacts(old)
-    with versions.storage(config.artifact_root, "An artifact cannot be removed; `marquee gc` tries again."):
-        for artifact in old:
-            remove_files(config, artifact)
-    return removal
 
 
 def _kept(config: PipelineConfig, store: Store, keep: int, releases: list[Release]) -> set[int]:
@@ -110,8 +127,9 @@ def _kept(config: PipelineConfig, store: Store, keep: int, releases: list[Releas
     blessed = [
         (one, of) for one, of in blessings if versions.makes_baseline(of) and one.state == mlmd.Artifact.LIVE
     ]
-    if blessed:  # the baseline
-        roots |= {blessed[-1][0].id, blessed[-1][1].get("current_model_id", 0)}
+    live = {one.id for one in store.artifacts("Model") if one.state == mlmd.Artifact.LIVE}
+    baseline = [(one.id, of["current_model_id"]) for one, of in blessed if of.get("current_model_id") in live]
+    roots |= set(baseline[-1]) if baseline else set()
     kept_versions = {release.version for release in releases}
     roots |= {
         artifact.id

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import math
 import os
 import socket
 import time
@@ -18,6 +20,8 @@ from components.versions import storage
 _FILE = ".lock"
 # `holder` takes the lock for a moment to see whether it is free.
 _GRACE_SECONDS = 0.2
+_FREES_SPACE = "gc"
+_LONGEST_NOTE = 1000
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def locked(
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         dead = _read(root)
         mine = Holder(os.getpid(), socket.gethostname(), time.time(), command)
-        with storage(root, "The pipeline's root cannot be written."):
+        with storage(root, "The pipeline's root cannot be written."), _room_for_note(command):
             _write(descriptor, json.dumps(asdict(mine)).encode())
         try:
             yield dead
@@ -106,6 +110,16 @@ def holder(root: Path) -> Holder | None:
         os.close(descriptor)
 
 
+@contextmanager
+def _room_for_note(command: str) -> Iterator[None]:
+    """Whoever is to free space on a full disk does without the note: it is the kernel that holds the lock."""
+    try:
+        yield
+    except OSError as error:
+        if command != _FREES_SPACE or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+
+
 def _take(descriptor: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while True:
@@ -119,9 +133,13 @@ def _take(descriptor: int, seconds: float) -> bool:
 
 
 def _read(root: Path) -> Holder | None:
+    """The note in the file; None where there is none, or it is not one of ours."""
     try:
-        return Holder(**json.loads((root / _FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        with (root / _FILE).open(encoding="utf-8") as file:
+            found = json.loads(file.read(_LONGEST_NOTE))
+        note = Holder(int(found["pid"]), str(found["host"]), float(found["started"]), str(found["command"]))
+        return note if math.isfinite(note.started) else None
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -20,19 +20,23 @@ from components.data_gate.baseline import LatestBlessedDataStrategy
 from components.data_gate.component import DataGate
 from components.evaluator import ThresholdEvaluator
 from components.example_gen.component import RatingsExampleGen
+from components.example_gen.detection import Source
+from components.example_gen.files import match
 from components.features import TEST_SPLIT
 from components.fingerprint import code_fingerprint
 from components.models.search_space import purpose
 from components.pusher import AtomicPusher
 from components.ranking.component import RankingEvaluator
 from components.schema import ImportSchemaGen
+from components.schema import checked as checked_schema
 from components.serving_validator.component import ServingValidator
 from components.trainer.component import MovieTrainer
 from components.tuner.component import MovieTuner
 from components.tuner.reuse import TunedValuesStrategy
 from components.tuner.settings import metric_of
-from pipeline.config import PipelineConfig, ServingConfig
+from pipeline.config import BUILTIN, PipelineConfig, ServingConfig
 from pipeline.evaluation import eval_config
+from pipeline.inputs import bring
 from pipeline.store import connection_config
 
 BEAM_ARGS = [
@@ -56,9 +60,9 @@ class _Trained:
 
 def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
     """What a run and a sweep have in common: ingest, checks, Transform and Trainer; tuned values are of runs alone."""
-    source = config.data.source()
+    source = _source(config)
     example_gen = RatingsExampleGen(source, config.data.ingest)
-    schema_gen = ImportSchemaGen(str(Path(config.schema_path).resolve()))
+    schema_gen = ImportSchemaGen(_schema(config), times=config.data.columns.timestamp is not None)
     statistics_gen = StatisticsGen(
         examples=example_gen.outputs["examples"], schema=schema_gen.outputs["schema"]
     )
@@ -79,6 +83,7 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
         schema=schema_gen.outputs["schema"],
         settings=config.data_gate,
         min_rating=config.label.min_rating,
+        positives=config.label.positives,
         split_method=config.data.split.method,
         expect_genres=source.movies is not None and config.data.movie_columns.genres is not None,
         baseline_examples=data_baseline.outputs["examples"],
@@ -123,6 +128,7 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
         hyperparameters=hyperparameters,
         custom_config={
             "model": config.model.model_dump(),
+            "min_rating": config.label.min_rating,
             "positives": config.label.positives,
             "code": code_fingerprint(
                 "features.py",
@@ -152,6 +158,23 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
             trainer,
         ],
     )
+
+
+def _source(config: PipelineConfig) -> Source:
+    """The ratings; built-in ones by their copy under the root, whose path is not that of the environment."""
+    source = config.data.source()
+    if not config.data.path.startswith(BUILTIN):
+        return source
+    patterns = [pattern for pattern in (source.ratings, source.movies) if pattern]
+    files = [Path(file) for pattern in patterns for file in match(source.base, pattern)]
+    return replace(source, base=str(bring(files, config.inputs_dir)))
+
+
+def _schema(config: PipelineConfig) -> str:
+    """The copy under the root of the curated schema, whose path is that of the checkout."""
+    path = Path(config.schema_path).resolve()
+    checked_schema(str(path))  # an error names the user's file
+    return str(bring([path], config.inputs_dir) / path.name)
 
 
 def _tuner(config: PipelineConfig, transform: Transform, movies: BaseChannel) -> MovieTuner:
@@ -196,6 +219,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
     Raises:
         DataError: The input is missing, or its layout or header is not what it should be.
         ConfigError: The schema cannot be read.
+        StorageError: The root cannot be written.
     """
     trained = _trained(config, tuned=True)
     model = trained.trainer.outputs["model"]
@@ -205,6 +229,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         model=Channel(type=standard_artifacts.Model),
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
         candidate=model,
+        examples=Channel(type=standard_artifacts.Examples),
     ).with_id("latest_blessed_model")
     evaluator = ThresholdEvaluator(
         examples=examples,
@@ -213,8 +238,9 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         example_splits=[TEST_SPLIT],
         eval_config=eval_config(config.evaluation, config.model.objective),
         schema=trained.schema_gen.outputs["schema"],
+        code=code_fingerprint("features.py", "evaluator.py"),
     ).with_id("Evaluator")
-    ranking = _ranking_evaluator(config, trained, baseline.outputs["model"])
+    ranking = _ranking_evaluator(config, trained, baseline)
     blessing = Blessing(
         model=model,
         baseline_model=baseline.outputs["model"],
@@ -273,12 +299,13 @@ def _pipeline(
 
 
 def _ranking_evaluator(
-    config: PipelineConfig, trained: _Trained, baseline_model: BaseChannel | None = None
+    config: PipelineConfig, trained: _Trained, baseline: Resolver | None = None
 ) -> RankingEvaluator:
     return RankingEvaluator(
         examples=trained.example_gen.outputs["examples"],
         model=trained.trainer.outputs["model"],
-        baseline_model=baseline_model,
+        baseline_model=baseline.outputs["model"] if baseline else None,
+        baseline_examples=baseline.outputs["examples"] if baseline else None,
         movies=trained.example_gen.outputs["movies"],
         settings=config.ranking,
         min_rating=config.label.min_rating,

@@ -18,6 +18,8 @@ from pipeline.config import PipelineConfig
 from pipeline.store import Output, Store, set_properties
 
 INTERRUPTED = "interrupted"
+# Of an artifact that is marked DELETED as its files are gone or damaged: what was wrong.
+DAMAGED = "damaged"
 # Node of a push that a person asked for -> kind of its marker.
 NODES = {"forced_blessing": versions.FORCED, "rollback": versions.ROLLBACK, "Pusher": versions.PUSH}
 BLESSED_FILE = "BLESSED"  # as the stock Evaluator
@@ -54,7 +56,9 @@ def recover(config: PipelineConfig, store: Store) -> list[str]:
     done += [
         f"artifact {artifact.id} was to be removed; its files are gone now"
         for artifact in store.artifacts()
-        if artifact.state == mlmd.Artifact.DELETED and remove_files(config, artifact)
+        if artifact.state == mlmd.Artifact.DELETED
+        and DAMAGED not in artifact.custom_properties  # whose folder may be back, from a disk that was away
+        and remove_files(config, artifact)
     ]
     return done
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,11 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components import versions
 from components.errors import ModelError
 from components.features import deciding_metric
+from pipeline import repair
 from pipeline.config import PipelineConfig
 from pipeline.recovery import record
 from pipeline.runs import Run, read_runs
 from pipeline.store import Store, properties
-
-_EXPORT = "Format-Serving"  # where TFX's Trainer puts the model
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Release:
 
 def history(config: PipelineConfig, store: Store | None) -> list[Release]:
     """Every version ever pushed, oldest first, also those that are gone."""
-    present = versions.versions(config.serving_model_dir)
+    present = versions.versions(config.serving_model_dir, repair.pushes(store))
     served = present[-1].name if present else ""
     found: dict[str, dict[str, Any]] = {}
     blessings = {
@@ -131,6 +131,8 @@ def origin(release: Release, by_version: dict[str, Release]) -> Release:
 def rollback(config: PipelineConfig, store: Store | None, version: str | None, reason: str = "") -> Release:
     """Makes an earlier version the served one, as a new version, and its model the baseline.
 
+    A version that is gone or damaged is brought back first; of the one pushed last this is all there is to do.
+
     Args:
         config: The pipeline, whose lock the caller holds.
         store: Its ML Metadata.
@@ -138,19 +140,21 @@ def rollback(config: PipelineConfig, store: Store | None, version: str | None, r
         reason: Recorded.
 
     Raises:
-        ModelError: There is no such version, it is the served one, or it is not what was pushed.
+        ModelError: There is no such version, it is the served one, or it is lost and nothing is left of it.
         StorageError: It cannot be written; the served version is as before.
     """
     releases = history(config, store)
     by_version = {one.version: one for one in releases}
-    current = next((one for one in releases if one.state == "served"), None)
-    if not current or not store:
+    recorded = repair.pushes(store)
+    at_hand = {one.version for one in releases if one.state != "removed"} | recorded.keys()
+    if not at_hand or not store:
         raise ModelError(
             "Nothing has been pushed yet.", where=str(config.serving_model_dir), fix="run `marquee run` first"
         )
-    target = _earlier(releases, by_version, current) if version is None else by_version.get(version)
-    kept = ", ".join(one.version for one in releases if one.state != "removed")
-    if not target or target.state == "removed":
+    current = by_version[max(at_hand, key=int)]  # served, or lost
+    target = _earlier(releases, by_version, current, at_hand) if version is None else by_version.get(version)
+    kept = ", ".join(one.version for one in releases if one.version in at_hand)
+    if not target or target.version not in at_hand:
         raise ModelError(
             "There is no earlier version with another model."
             if version is None
@@ -160,6 +164,9 @@ def rollback(config: PipelineConfig, store: Store | None, version: str | None, r
             expected=f"one of {kept}",
             fix="`marquee history` shows them; name one: `marquee rollback VERSION`",
         )
+    was_whole = _whole(config, recorded.get(target.version, []), target.version)
+    if target == current and not was_whole:
+        return next(one for one in history(config, store) if one.version == target.version)
     if origin(target, by_version).version == origin(current, by_version).version:
         raise ModelError(
             "This version is already the served one.",
@@ -168,16 +175,6 @@ def rollback(config: PipelineConfig, store: Store | None, version: str | None, r
             if target == current
             else f"{target.version}, the same model as {current.version}",
             expected=f"another of {kept}",
-        )
-    folder = config.serving_model_dir / target.version
-    marker = versions.read_marker(folder)
-    if marker and versions.digest(folder) != marker.model_digest:
-        raise ModelError(
-            "This version is not what was pushed: its files have changed or are damaged.",
-            where=str(folder),
-            found=f"digest {versions.digest(folder)[:16]}",
-            expected=f"digest {marker.model_digest[:16]}",
-            fix="choose another version",
         )
     model = _live_model(store, target.model_id or _model_pushed_as(store, target.version), target.version)
     new = versions.Marker(
@@ -196,6 +193,7 @@ def rollback(config: PipelineConfig, store: Store | None, version: str | None, r
         reason=reason,
         by=_who(),
     )
+    folder = config.serving_model_dir / target.version
     return _push(config, store, "rollback", "marquee.Rollback", model, folder, new, link=True)
 
 
@@ -274,7 +272,7 @@ def bless(config: PipelineConfig, store: Store | None, run: str | None, reason: 
         by=_who(),
     )
     artifact = _live_model(store, model.id, f"run {found.id}")
-    source = Path(model.uri) / _EXPORT
+    source = Path(model.uri) / repair.EXPORT
     return _push(config, store, "forced_blessing", "marquee.ForcedBlessing", artifact, source, marker)
 
 
@@ -302,12 +300,35 @@ def _push(
     return next(one for one in history(config, store) if one.version == marker.version)
 
 
-def _earlier(releases: list[Release], by_version: dict[str, Release], current: Release) -> Release | None:
+def _whole(config: PipelineConfig, recorded: list[mlmd.Artifact], version: str) -> bool:
+    """Sees that a version is there as it was pushed; whether it was so before.
+
+    Raises:
+        ModelError: It is not, and nothing is left of which it could be made.
+    """
+    folder = config.serving_model_dir / version
+    marker = versions.read_marker(folder) or (repair.marker_of(recorded) if recorded else None)
+    wrong = versions.damage(folder, marker.model_digest if marker else "")
+    if not wrong:
+        return True
+    if recorded and repair.bring_back(config, recorded, wrong):
+        return False
+    raise ModelError(
+        "This version is not what was pushed, and neither a copy of it nor its model is left.",
+        where=str(folder),
+        found=wrong,
+        fix="choose another version of `marquee history`",
+    )
+
+
+def _earlier(
+    releases: list[Release], by_version: dict[str, Release], current: Release, at_hand: Collection[str]
+) -> Release | None:
     first = origin(current, by_version)
     older = [
         one
         for one in releases
-        if one.state == "kept"
+        if one.version in at_hand
         and one.kind != versions.ROLLBACK
         and int(one.version) < int(first.version)
         and (one.model_id != first.model_id or not one.model_id)

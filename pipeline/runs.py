@@ -17,7 +17,7 @@ from components.versions import versions
 from pipeline.config import PipelineConfig
 from pipeline.locking import holder
 from pipeline.recovery import INTERRUPTED
-from pipeline.store import Store, open_store
+from pipeline.store import open_store
 
 _STATES = {
     mlmd.Execution.COMPLETE: "done",
@@ -107,7 +107,7 @@ class Run:
             (
                 "Evaluator",
                 "evaluation",
-                ("auc", "log_loss", "accuracy", "calibration", "baseline_auc"),
+                ("auc", "log_loss", "accuracy", "calibration"),
             ),
             (
                 "Blessing",
@@ -130,11 +130,7 @@ class Run:
         if ranking:
             found |= {name: ranking.properties[name] for name in ("ece",) if name in ranking.properties}
             k = found["primary_k"] = ranking.properties.get("primary_k", 10)
-            for name in (
-                f"{of}{metric}@{k}"
-                for metric in ("ndcg", "recall")
-                for of in ("", "popularity_", "baseline_")
-            ):
+            for name in (f"{of}{metric}@{k}" for metric in ("ndcg", "recall") for of in ("", "popularity_")):
                 if name in ranking.properties:
                     found[name] = ranking.properties[name]
             metric = found.get("metric", "")
@@ -160,23 +156,14 @@ class Run:
         return node.output(key) if node else None
 
 
-def read_runs(source: PipelineConfig | Path, last: int | None = None) -> list[Run]:
-    """Runs of a pipeline, or of an SQLite file with one pipeline, oldest first; none if the file is not there."""
-    if isinstance(source, Path):
-        if not source.is_file():
-            return []
-        connection = mlmd.ConnectionConfig()
-        connection.sqlite.filename_uri = str(source)
-        store = Store(MetadataStore(connection), "")
-        contexts = sorted(store.raw.get_contexts_by_type("pipeline_run"), key=lambda context: context.id)
-    else:
-        opened = open_store(source)
-        if not opened:
-            return []
-        store, contexts = opened, opened.run_contexts()
-    by = holder(source.parent if isinstance(source, Path) else source.pipeline_root)
+def read_runs(config: PipelineConfig, last: int | None = None) -> list[Run]:
+    """Runs of a pipeline, oldest first; none before the first one."""
+    store = open_store(config)
+    if not store:
+        return []
+    by = holder(config.pipeline_root)
     since = by.started if by and by.command in ("run", "sweep") else float("inf")
-    return [_run(store.raw, context, since) for context in contexts[-last if last else 0 :]]
+    return [_run(store.raw, context, since) for context in store.run_contexts()[-last if last else 0 :]]
 
 
 def decided_by(figures: Mapping[str, Any]) -> str:

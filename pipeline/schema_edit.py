@@ -56,7 +56,7 @@ def latest(config: PipelineConfig) -> Checked:
     Raises:
         DataError: No run has come that far, or its files are gone.
     """
-    for run in reversed(read_runs(config.metadata_path)):
+    for run in reversed(read_runs(config)):
         validator, generator = run.nodes.get("ExampleValidator"), run.nodes.get("StatisticsGen")
         anomalies = validator.output("anomalies") if validator else None
         statistics = generator.output("statistics") if generator else None
@@ -75,7 +75,7 @@ def latest(config: PipelineConfig) -> Checked:
             return Checked(run.id, violations, by_split)
     raise DataError(
         "There is no run whose data have been validated.",
-        where=str(config.metadata_path),
+        where=f"pipeline {config.name}",
         fix="start one with `marquee run`",
     )
 

@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.errors import ModelError
+from components.versions import missing
 from pipeline.runs import pushed_versions
 
 
@@ -43,7 +45,7 @@ class ServedModel:
     """The newest pushed version; TensorFlow is loaded at the first question.
 
     Raises:
-        ModelError: Nothing has been pushed.
+        ModelError: Nothing has been pushed, or the version is damaged; any question may raise the latter.
     """
 
     def __init__(self, serving_model_dir: Path) -> None:
@@ -56,14 +58,19 @@ class ServedModel:
                 fix="run `marquee run` first",
             )
         self.path = versions[-1]
+        lacking = missing(self.path)
+        if lacking:
+            raise self._damaged(f"{lacking} is missing")
 
     @cached_property
     def movies(self) -> dict[str, Movie]:
         """The movies table by id."""
-        table = pq.read_table(self.path / "assets.extra" / "movies.parquet")
-        rows = zip(
-            *(table[name].to_pylist() for name in ("movie_id", "title", "genres", "year")), strict=True
-        )
+        columns = ["movie_id", "title", "genres", "year"]
+        try:
+            table = pq.read_table(self.path / "assets.extra" / "movies.parquet")
+            rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
+        except (OSError, pa.ArrowException, KeyError) as error:
+            raise self._damaged(str(error)) from None
         return {row[0]: Movie(*row) for row in rows}
 
     def recommend(self, user_ids: Sequence[str], k: int, exclude_rated: bool) -> list[Answer]:
@@ -136,8 +143,19 @@ class ServedModel:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
 
-        self._loaded = tf.saved_model.load(str(self.path))  # the signatures do not keep it alive
+        try:
+            self._loaded = tf.saved_model.load(str(self.path))  # the signatures do not keep it alive
+        except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+            raise self._damaged(str(error).splitlines()[0]) from None
         return self._loaded.signatures
+
+    def _damaged(self, found: str) -> ModelError:
+        return ModelError(
+            "The served model is damaged.",
+            where=str(self.path),
+            found=found,
+            fix="`marquee run` brings the version back as it was pushed; `marquee rollback` serves the one before",
+        )
 
     def _answers(self, asked: Sequence[str], answer: dict[str, Any]) -> list[Answer]:
         rows = zip(

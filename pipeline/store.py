@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, wraps
+from pathlib import Path
 from typing import Any
 
 from ml_metadata import errors
@@ -16,6 +18,7 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.errors import ConfigError, MarqueeError
+from components.versions import storage_error
 from pipeline.config import PipelineConfig
 
 _PORTS = {"mysql": 3306, "postgresql": 5432}
@@ -66,33 +69,90 @@ def connection_config(config: PipelineConfig) -> mlmd.ConnectionConfig:
 
 
 def open_store(config: PipelineConfig) -> Store | None:
-    """Connects to ML Metadata; None if it is SQLite and the file is not there.
+    """Connects to ML Metadata; None if it is SQLite and the file is not there, or empty.
 
     Raises:
-        MarqueeError: It cannot be reached.
+        MarqueeError: It cannot be reached, or the file is not one of ML Metadata.
         ConfigError: As `connection_config`.
     """
     connection = connection_config(config)
-    if config.metadata.kind == "sqlite" and not config.metadata_path.is_file():
+    if config.metadata.kind == "sqlite" and not _is_there(config.metadata_path):
         return None
     try:
-        return Store(MetadataStore(connection), config.name)
+        return Store(_Connection(config, connection), config.name)
     except (errors.StatusError, RuntimeError) as error:
-        server = config.metadata
-        where = (
-            str(config.metadata_path)
-            if server.kind == "sqlite"
-            else f"{server.kind} server {server.host}:{server.port or _PORTS[server.kind]}, database"
-            f" {server.database}, user {server.user}"
-        )
-        raise MarqueeError(
-            "ML Metadata cannot be opened.",
-            where=where,
-            found=_without_password(str(error), connection).splitlines()[0],
-            fix="see that the server runs and lets this user in; the keys are those under `metadata`"
-            if server.kind != "sqlite"
-            else "see that the file can be written and is not damaged",
-        ) from None
+        raise _failed(error, config, connection, "ML Metadata cannot be opened.") from None
+
+
+class _Connection(MetadataStore):
+    """A connection whose errors say where ML Metadata is, and what to do."""
+
+    _metadata_store: Any
+
+    def __init__(self, config: PipelineConfig, connection: mlmd.ConnectionConfig) -> None:
+        self._of = config, connection
+        super().__init__(connection)
+
+    def _call(self, *arguments: Any) -> Any:
+        if self._metadata_store is None:
+            super().__init__(self._of[1])
+        try:
+            return super()._call(*arguments)
+        except (errors.NotFoundError, errors.AlreadyExistsError):
+            raise  # an answer, of which MetadataStore makes something
+        except errors.StatusError as error:
+            self._metadata_store = None  # a failed commit leaves its transaction open, for good
+            raise _failed(error, *self._of, "ML Metadata cannot be read or written.") from error
+
+
+def _is_there(file: Path) -> bool:
+    """Whether there is an SQLite file with something in it, of which ML Metadata would not make its own first.
+
+    Raises:
+        MarqueeError: It is no SQLite file, or another program's.
+    """
+    if not file.exists() or (file.is_file() and file.stat().st_size == 0):
+        return False
+    try:
+        # Not mode=ro: what a dead process has left in the journal is to be rolled back.
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    except sqlite3.OperationalError:
+        return True  # it may be locked for the moment, and ML Metadata waits; else it says what is wrong
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    else:
+        if not tables or "MLMDEnv" in tables:
+            return bool(tables)
+        found = "tables of another program: " + ", ".join(sorted(tables)[:3])
+    raise MarqueeError(
+        "ML Metadata cannot be opened.",
+        where=str(file),
+        found=found,
+        expected="a database of ML Metadata",
+        fix="bring the file back from a copy, or move it away: the next run makes a new one, without the past runs",
+    )
+
+
+def _failed(
+    error: Exception, config: PipelineConfig, connection: mlmd.ConnectionConfig, problem: str
+) -> MarqueeError:
+    server = config.metadata
+    sqlite = server.kind == "sqlite"
+    full_or_read_only = storage_error(error, config.metadata_path, problem) if sqlite else None
+    if full_or_read_only:
+        return full_or_read_only
+    return MarqueeError(
+        problem,
+        where=str(config.metadata_path)
+        if sqlite
+        else f"{server.kind} server {server.host}:{server.port or _PORTS[server.kind]}, database"
+        f" {server.database}, user {server.user}",
+        found=_without_password(str(error), connection).splitlines()[0],
+        fix="see that the file can be read and written and is not damaged"
+        if sqlite
+        else "see that the server runs and lets this user in; the keys are those under `metadata`",
+    )
 
 
 class Store:

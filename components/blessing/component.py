@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pyarrow.parquet as pq
 from tfx import types
 from tfx.components.evaluator import constants
@@ -18,7 +20,7 @@ from components.blessing import rules
 from components.blessing.settings import BlessingSettings
 from components.evaluator import FAILURES
 from components.models.hyperparameters import Objective
-from components.ranking.component import METRICS_FILE, PER_USER_FILE, RankingEvaluation
+from components.ranking.component import COMPARED_FILE, METRICS_FILE, PER_USER_FILE, RankingEvaluation
 from components.versions import BLESSER, COMPONENT_ID
 
 DECISION_FILE = "decision.json"
@@ -27,7 +29,14 @@ WARNINGS = "warnings"
 
 
 class BlessingReport(types.Artifact):
-    """The file decision.json, see `Blessing`."""
+    """The file decision.json, see `Blessing`.
+
+    Custom properties: `blessed` (0 or 1), `num_rules`, `failures` and `warnings` (sentences, as JSON), and what the
+    decision rests on: `objective`, `metric` (`log_loss`, or the ranking metric such as `ndcg@10`), `candidate_metric`
+    and, where the two are compared by it, `baseline_metric`, both on `compared_rows` test rows; `left_out_rows` are
+    those that the baseline was trained on. `compared_rows` is 0 where there is nothing to compare with, and
+    `candidate_metric` then of the whole test split. In the artifacts of older versions the last six are missing.
+    """
 
     TYPE_NAME = "BlessingReport"
 
@@ -48,7 +57,12 @@ class Executor(base_executor.BaseExecutor):
         (tfma_blessing,) = input_dict[TFMA_BLESSING]
         baselines = input_dict.get(standard_component_specs.BASELINE_MODEL_KEY) or []
         ranked = json.loads((Path(ranking.uri) / METRICS_FILE).read_text(encoding="utf-8"))
-        table = pq.read_table(Path(ranking.uri) / PER_USER_FILE)
+        per_user = _columns(Path(ranking.uri) / PER_USER_FILE)
+        comparison = None
+        if baselines:
+            comparison = _comparison(
+                Path(ranking.uri), ranked["comparison"], other_question(model, baselines[0])
+            )
         bars = rules.Bars(
             exec_properties["min_auc"],
             exec_properties["max_log_loss"],
@@ -59,17 +73,10 @@ class Executor(base_executor.BaseExecutor):
             == constants.BLESSED_VALUE,
             json.loads(evaluation.get_string_custom_property(FAILURES) or "[]"),
         )
-        results = rules.decide(
-            {
-                name: table[name].to_numpy()
-                for name in table.column_names
-                if name not in ("user_id", "activity")
-            },
-            bars,
-            settings,
-            ranked["settings"]["primary_k"],
-            exec_properties["objective"],
-        )
+        primary_k, objective = ranked["settings"]["primary_k"], exec_properties["objective"]
+        results = rules.decide(per_user, bars, settings, primary_k, objective, comparison)
+        metric, of_candidate, of_baseline = rules.deciding(results, per_user, settings, primary_k, objective)
+        compared = comparison is not None and not comparison.nothing(settings.min_compared_rows)
         verdict = rules.blessed(results)
         _write_blessing(output_dict["blessing"][0], model, baselines[0] if baselines else None, verdict)
         failures, warnings = rules.broken(results, "gate"), rules.broken(results, "warn")
@@ -78,7 +85,12 @@ class Executor(base_executor.BaseExecutor):
             "first": not baselines,
             "model": {"id": model.id, "uri": model.uri},
             "baseline": {"id": baselines[0].id, "uri": baselines[0].uri} if baselines else None,
-            "objective": exec_properties["objective"],
+            "objective": objective,
+            "metric": metric,
+            "candidate_metric": of_candidate,
+            "baseline_metric": of_baseline,
+            "compared_rows": comparison.rows if comparison and compared else 0,
+            "left_out_rows": comparison.left_out if comparison else 0,
             "settings": settings.model_dump(mode="json"),
             FAILURES: failures,
             WARNINGS: warnings,
@@ -90,6 +102,47 @@ class Executor(base_executor.BaseExecutor):
         report.set_int_custom_property("num_rules", sum(result.passed is not None for result in results))
         report.set_string_custom_property(FAILURES, json.dumps(failures))
         report.set_string_custom_property(WARNINGS, json.dumps(warnings))
+        for key in ("objective", "metric"):
+            report.set_string_custom_property(key, decision[key])
+        for key in ("candidate_metric", "baseline_metric"):
+            if decision[key] is not None:
+                report.set_float_custom_property(key, decision[key])
+        for key in ("compared_rows", "left_out_rows"):
+            report.set_int_custom_property(key, decision[key])
+
+
+def other_question(model: types.Artifact, baseline: types.Artifact) -> str:
+    """In what the question differs that two models were trained to answer, in words; empty where it is the same.
+
+    What a model of before does not have in its custom properties is taken to be the same.
+    """
+    own, others = (artifact.mlmd_artifact.custom_properties for artifact in (model, baseline))
+    parts = []
+    for key, property_name, field in (
+        ("model.objective", "objective", "string_value"),
+        ("label.min_rating", "min_rating", "double_value"),
+        ("label.positives", "positives", "string_value"),
+    ):
+        if property_name in own and property_name in others:
+            here, there = (getattr(of[property_name], field) for of in (own, others))
+            if here != there:
+                here, there = (f"{value:g}" if isinstance(value, float) else value for value in (here, there))
+                parts.append(f"{key} is {here}, the baseline was trained with {there}")
+    return " and ".join(parts)
+
+
+def _columns(path: Path) -> dict[str, np.ndarray]:
+    table = pq.read_table(path)
+    return {
+        name: table[name].to_numpy() for name in table.column_names if name not in ("user_id", "activity")
+    }
+
+
+def _comparison(folder: Path, found: Mapping[str, Any], other: str) -> rules.Comparison:
+    """Of what the ranking evaluator has found, see `components.ranking.comparison`."""
+    path = folder / (COMPARED_FILE if found["left_out"] else PER_USER_FILE)
+    columns = _columns(path) if found["rows"] else {}
+    return rules.Comparison(columns, found["known"], found["rows"], found["left_out"], other)
 
 
 def _write_blessing(
@@ -159,9 +212,9 @@ class Blessing(base_component.BaseComponent):
     Outputs: `blessing`, a ModelBlessing as the stock Evaluator writes it, with `component_id` in its custom
     properties, by which `components.baseline` tells it from TFMA's; and `report`, a BlessingReport.
 
-    decision.json: `blessed`, `first` (no baseline), `model`, `baseline`, `objective`, `settings`, `rules` (the fields
-    of `rules.Result`), and the sentences of the broken ones in `failures` (gates) and `warnings`, which the artifact
-    has as custom properties too.
+    decision.json: `blessed`, `first` (no baseline), `model`, `baseline`, `objective` and the other properties of the
+    report that say what the decision rests on, `settings`, `rules` (the fields of `rules.Result`), and the sentences
+    of the broken ones in `failures` (gates) and `warnings`, which the artifact has as custom properties too.
     """
 
     SPEC_CLASS = BlessingSpec

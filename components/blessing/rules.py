@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -38,7 +38,8 @@ class Result:
         rule: Name, e.g. `floor: popularity`.
         kind: `bar` (an absolute one), `verdict` (TFMA's), `floor`, or `change` (against the last blessed model).
         metric: What it looks at, e.g. `log_loss`; empty for a verdict.
-        action: `gate` where a broken rule refuses the model, else `warn`.
+        action: `gate` where a broken rule refuses the model, else `warn`; that of a floor which is neither beaten nor
+            lost is `warn` whatever the setting.
         bar: What the value is held against.
         at_least: Whether the value has to be at least the bar, rather than at most.
         value: The figure, or for a floor or change the candidate's less the other's.
@@ -88,22 +89,68 @@ class Bars:
     failures: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """What there is to hold the candidate against the last blessed model.
+
+    Attributes:
+        per_user: Columns as `decide` has them, with those of `baseline`, over the rows that it was not trained on.
+        known: Whether it is known what the baseline was trained on.
+        rows: Test rows that it was not trained on.
+        left_out: Test rows that it was trained on.
+        other: In what the question differs that the baseline was trained to answer, in words; empty where it is the
+            same.
+    """
+
+    per_user: Mapping[str, np.ndarray]
+    known: bool
+    rows: int
+    left_out: int
+    other: str = ""
+
+    def nothing(self, least: int) -> str:
+        """Why there is nothing to compare, in words; empty where there is."""
+        if not self.known:
+            return (
+                "The last blessed model is not compared with: the ratings that it was trained on are gone, and they"
+                " may be test rows of this run. The floors decide alone."
+            )
+        if self.left_out and self.rows < least:
+            return (
+                f"The last blessed model is not compared with: it was trained on {self.left_out:,} of the"
+                f" {self.rows + self.left_out:,} test rows, and the other {self.rows:,} are too few"
+                f" (blessing.min_compared_rows is {least:,}). The floors decide alone."
+            )
+        return ""
+
+    @property
+    def where(self) -> str:
+        """On which of the test rows, in words; empty where it is on all."""
+        if not self.left_out:
+            return ""
+        return (
+            f"on {self.rows:,} of {self.rows + self.left_out:,} test rows; {self.left_out:,} that the baseline was"
+            " trained on are left out"
+        )
+
+
 def decide(
     per_user: Mapping[str, np.ndarray],
     bars: Bars,
     settings: BlessingSettings,
     primary_k: int,
     objective: Objective,
+    comparison: Comparison | None = None,
 ) -> list[Result]:
     """Applies every rule that is not ignored.
 
     Args:
-        per_user: Columns of the ranking evaluator's per_user.parquet, (U,) each; those of `baseline` are missing in
-            a first run.
+        per_user: Columns of the ranking evaluator's per_user.parquet, (U,) each: of the whole test split.
         bars: The absolute bars.
         settings: The rules.
         primary_k: Where the ranking metric is taken.
         objective: What the candidate has learned.
+        comparison: With the last blessed model; None where there is none.
     """
     ranking = f"{settings.ranking_metric}@{primary_k}"
     figures = _Figures(per_user, ranking, settings)
@@ -124,22 +171,68 @@ def decide(
         action = _action(of.rule, metric, objective)
         if action:
             results.append(_difference("floor", floor, metric, of.margin, action, figures))
-    if not figures.has(BASELINE):
-        sentence = "There is no earlier blessed model to compare with: this one would be the first."
-        nothing = (None,) * 5
-        return [
-            *results,
-            Result("change", "change", "", "gate", None, True, *nothing, passed=None, sentence=sentence),
-        ]
+    return results + _changes(comparison, ranking, settings, objective)
+
+
+def _changes(
+    comparison: Comparison | None, ranking: str, settings: BlessingSettings, objective: Objective
+) -> list[Result]:
+    nothing = (None,) * 5
+    reason = "There is no earlier blessed model to compare with: this one would be the first."
+    if comparison is not None:
+        reason = comparison.nothing(settings.min_compared_rows)
+    if comparison is None or reason:
+        return [Result("change", "change", "", "gate", None, True, *nothing, passed=None, sentence=reason)]
+    figures = _Figures(comparison.per_user, ranking, settings)
+    results = []
     for metric, change in (
         (LOG_LOSS, settings.changes.log_loss),
         (AUC, settings.changes.auc),
         (ranking, settings.changes.ranking),
     ):
         action = _action(change.rule, metric, objective)
-        if action:
-            results.append(_difference("change", BASELINE, metric, -change.tolerance, action, figures))
+        if action and metric == LOG_LOSS and comparison.other:
+            # It says how well the probabilities answer their own question. An order can be held against any.
+            sentence = f"log-loss is not compared: {comparison.other}"
+            results.append(
+                Result(
+                    f"change: {metric}",
+                    "change",
+                    metric,
+                    action,
+                    None,
+                    False,
+                    *nothing,
+                    passed=None,
+                    sentence=sentence,
+                )
+            )
+        elif action:
+            found = _difference("change", BASELINE, metric, -change.tolerance, action, figures)
+            where = f", {comparison.where}" if comparison.where else ""
+            results.append(replace(found, sentence=found.sentence + where))
     return results
+
+
+def deciding(
+    results: Sequence[Result],
+    per_user: Mapping[str, np.ndarray],
+    settings: BlessingSettings,
+    primary_k: int,
+    objective: Objective,
+) -> tuple[str, float | None, float | None]:
+    """The metric that the objective is judged by, the candidate's figure, and the baseline's where they are compared.
+
+    Both are then of the rows on which they are compared; else the candidate's is of the whole test split.
+    """
+    ranking = f"{settings.ranking_metric}@{primary_k}"
+    metric = LOG_LOSS if objective == "like" else ranking
+    # AUC stands in for a log-loss that is not compared.
+    for compared in (metric, AUC) if objective == "like" else (metric,):
+        for result in results:
+            if result.kind == "change" and result.metric == compared and result.reference is not None:
+                return compared, result.candidate, result.reference
+    return metric, _finite(float(_Figures(per_user, ranking, settings).of(CANDIDATE, metric)[0])), None
 
 
 def blessed(results: Sequence[Result]) -> bool:
@@ -175,9 +268,6 @@ class _Figures:
             }
         self._sums = bootstrap.Sums(settings.bootstrap_samples, settings.seed)
         self._sums.add(columns)
-
-    def has(self, model: str) -> bool:
-        return f"{model}.{LOG_LOSS}" in self._sums
 
     def of(self, model: str, metric: str) -> np.ndarray:
         if metric == LOG_LOSS:
@@ -248,7 +338,10 @@ def _difference(
     action: Literal["gate", "warn"],
     figures: _Figures,
 ) -> Result:
-    """Candidate less other: a floor is broken where it is not better, a change where the whole interval is worse."""
+    """Candidate less other: broken where the whole interval is on the wrong side of the bar.
+
+    A floor is there to be beaten: where the interval has the bar within, that is told as a warning.
+    """
     candidate, reference = figures.of(CANDIDATE, metric), figures.of(other, metric)
     difference = figures.estimate(candidate - reference)
     at_least = metric != LOG_LOSS  # of all others, more is better
@@ -259,18 +352,22 @@ def _difference(
         # No user with positives, say: then there is nothing to refuse the model for.
         passed, sentence = None, f"{metric_title(metric)} could not be compared with that of {_OWNERS[other]}"
     else:
-        if kind == "floor":
-            # A floor is to be beaten, not to be lost against by no more than chance.
-            passed = bool(difference.value > bar if at_least else difference.value < bar)
-        else:
-            passed = bool(difference.high >= bar if at_least else difference.low <= bar)
+        lost = bool(difference.high < bar if at_least else difference.low > bar)
+        beaten = bool(difference.low > bar if at_least else difference.high < bar)
+        passed = beaten if kind == "floor" else not lost
+        if kind == "floor" and not lost and not beaten:
+            action = "warn"
         better = difference.value >= 0 if at_least else difference.value <= 0
         above = "above" if difference.value >= 0 else "below"
         sentence = f"{figure}, {abs(difference.value):.4f} {above} {_OWNERS[other]}'s {reference[0]:.4f}"
         sentence += f" (difference{_interval(difference)} at {figures.confidence:.0%})"
         if not passed and kind == "floor":
             wanted = f" by {abs(bar):g}" if bar else ""
-            sentence += f": it does not beat this floor{wanted}"
+            sentence += (
+                f": it does not beat this floor{wanted}"
+                if lost
+                else f": this floor is neither beaten{wanted} nor lost: it may be chance"
+            )
         elif not passed:
             sentence += ": a real loss" + (f", more than the {abs(bar):g} that is accepted" if bar else "")
         elif not better:

@@ -23,7 +23,9 @@ class FloorSettings(_Settings):
         description="A broken rule refuses the model (gate), is told (warn) or not looked at (ignore);"
         " auto: gate for the objective's own metrics, and warn for ranking where the objective is like.",
     )
-    margin: float = Field(0.0, description="By how much the candidate has to be better.")
+    margin: float = Field(
+        0.0, description="By how much the candidate has to be better; less than that by chance is a warning."
+    )
 
 
 class ChangeSettings(_Settings):
@@ -34,7 +36,7 @@ class ChangeSettings(_Settings):
 
 
 class Floors(_Settings):
-    """What needs no embeddings and has to be beaten: by log-loss, popularity by the ranking metric."""
+    """What needs no embeddings and must not be lost against: by log-loss, popularity by the ranking metric."""
 
     movie_mean: FloorSettings = Field(FloorSettings(), description="Smoothed share of likes of the movie.")
     bias_logistic_regression: FloorSettings = Field(
@@ -54,10 +56,15 @@ class Changes(_Settings):
 class BlessingSettings(_Settings):
     """The rules of the blessing.
 
-    Floors and changes are differences of two models on the same users. A floor is broken where the candidate is not
-    better. A change is broken where the whole confidence interval of the difference is on the wrong side of its bar:
-    where the loss is real at that level, and not where the candidate is a little worse by chance. The absolute bars
-    are keys of `evaluation`, where TFMA has them from.
+    Floors and changes are differences of two models on the same users. Either is broken where the whole confidence
+    interval of the difference is on the wrong side of its bar: where the loss is real at that level, and not where the
+    candidate is a little worse by chance. A floor of which the interval has the bar within is neither beaten nor lost,
+    which is a warning. The absolute bars are keys of `evaluation`, where TFMA has them from.
+
+    With the last blessed model the candidate is compared on the test rows that it was not trained on: another split
+    of the same log has some of its train rows in test. All other figures are of the whole test split. A log-loss says
+    how well probabilities answer one question, so it is not compared where that model was trained for another
+    objective or by another rule of what is a like.
 
     Which metrics gate follows `model.objective`. A model trained for `like` is to say how likely a user likes a movie
     that they watch. It is not trained to say which movie they watch next, and there popularity, which it never sees,
@@ -76,10 +83,18 @@ class BlessingSettings(_Settings):
         2000, ge=100, le=100_000, description="Resamplings of the users behind each interval."
     )
     seed: int = Field(42, ge=0, lt=2**32, description="Seed of the resamplings.")
+    min_compared_rows: int = Field(
+        100,
+        ge=1,
+        description="Fewer test rows that the last blessed model was not trained on are not compared on: what"
+        " data_gate.minimum.test_rows holds to be too few to judge a model by.",
+    )
     ranking_metric: Literal["hit_rate", "recall", "precision", "ndcg", "map", "mrr"] = Field(
         "ndcg", description="Which ranking metric the rules use, at ranking.primary_k."
     )
-    floors: Floors = Field(Floors(), description="What the model has to beat.")
+    floors: Floors = Field(
+        Floors(), description="What the model must not lose against, and is told not to beat."
+    )
     changes: Changes = Field(
         Changes(), description="What may not get worse than with the last blessed model."
     )

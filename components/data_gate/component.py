@@ -26,7 +26,7 @@ from components.data_gate import counts, rules
 from components.data_gate.rules import Data, Expectations, Finding
 from components.data_gate.settings import DataGateSettings
 from components.errors import DataError
-from components.features import TRAIN_SPLIT
+from components.features import LIKED, TRAIN_SPLIT, WITHOUT_TIMES
 
 FINDINGS_FILE = "findings.json"
 NUM_FATAL, NUM_WARN, WARNINGS = "num_fatal", "num_warn", "warnings"
@@ -74,6 +74,7 @@ class Executor(base_executor.BaseExecutor):
                     for split in artifact_utils.decode_split_names(statistics.split_names)
                 },
                 examples.get_int_custom_property("num_duplicates"),
+                times=not examples.get_int_custom_property(WITHOUT_TIMES),
             )
 
         baseline = None
@@ -89,7 +90,13 @@ class Executor(base_executor.BaseExecutor):
             read_anomalies(artifact_utils.get_single_instance(input_dict["anomalies"])),
             schema,
             settings,
-            Expectations(now, bool(exec_properties["expect_genres"]), exec_properties["split_method"]),
+            Expectations(
+                now,
+                bool(exec_properties["expect_genres"]),
+                exec_properties["split_method"],
+                exec_properties["min_rating"],
+                exec_properties["positives"],
+            ),
         )
         for finding in findings:
             logging.info("Data gate: %s", json.dumps(finding.as_dict(), ensure_ascii=False))
@@ -116,6 +123,7 @@ class DataGateSpec(ComponentSpec):
     PARAMETERS: ClassVar = {
         "settings": ExecutionParameter(type=str),
         "min_rating": ExecutionParameter(type=float),
+        "positives": ExecutionParameter(type=str),
         "split_method": ExecutionParameter(type=str),
         "expect_genres": ExecutionParameter(type=int),
         "code": ExecutionParameter(type=str),
@@ -143,7 +151,8 @@ class DataGate(base_component.BaseComponent):
         examples: Output of the ratings ExampleGen, with the splits `train`, `eval` and `test`.
         schema: The curated schema.
         settings: The policy and the bars.
-        min_rating: A rating of at least this is a positive.
+        min_rating: A rating of at least this is a like.
+        positives: `features.LIKED`, or `features.RATED` where every rating counts: then their values are no gate.
         split_method: `data.split.method`: some leave users of eval and test unknown to train on purpose.
         expect_genres: Whether the input has genres.
         baseline_examples: Of the last blessed run, see `baseline.LatestBlessedDataStrategy`; may be empty.
@@ -166,6 +175,7 @@ class DataGate(base_component.BaseComponent):
         settings: DataGateSettings,
         *,
         min_rating: float,
+        positives: str = LIKED,
         split_method: str = "user_time",
         expect_genres: bool = True,
         baseline_examples: types.BaseChannel | None = None,
@@ -183,6 +193,7 @@ class DataGate(base_component.BaseComponent):
                 baseline_examples=baseline_examples,
                 settings=settings.model_dump_json(),
                 min_rating=float(min_rating),
+                positives=positives,
                 split_method=split_method,
                 expect_genres=int(expect_genres),
                 code=code,

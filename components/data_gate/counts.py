@@ -42,7 +42,9 @@ class SplitCounts:
         rows_without_genres: Rows whose movie has none.
         oldest, newest: Timestamps, None without rows.
         in_future: Rows whose timestamp is after the bound given.
-        outside: Rows outside of the schema's domain by feature, NaN included.
+        below, above: Rows outside of the schema's domain, by feature.
+        nan: Rows that are not a number, by feature.
+        ratings: Rows by rating, float64 values to one part in 4096 and counts, both (V,).
         pairs: Hash of (user, movie) -> rating, of all rows or, where there are many, of the users with the
             lowest hashes, so that two runs keep the same ones.
     """
@@ -56,7 +58,12 @@ class SplitCounts:
     oldest: int | None = None
     newest: int | None = None
     in_future: int = 0
-    outside: Counter[str] = field(default_factory=Counter)
+    below: Counter[str] = field(default_factory=Counter)
+    above: Counter[str] = field(default_factory=Counter)
+    nan: Counter[str] = field(default_factory=Counter)
+    ratings: tuple[np.ndarray, np.ndarray] = field(
+        default_factory=lambda: (np.zeros(0), np.zeros(0, np.int64))
+    )
     pairs: pd.Series = field(
         default_factory=lambda: pd.Series(np.zeros(0, np.float32), np.zeros(0, np.uint64))
     )
@@ -115,9 +122,17 @@ def count_batches(
         for name, (low, high) in bounds.items():
             if name in values and not pa.types.is_null(values[name].type):
                 numbers = values[name].to_numpy(zero_copy_only=False)
-                counts.outside[name] += int(np.count_nonzero(~((numbers >= low) & (numbers <= high))))
+                for amiss, rows in (
+                    (counts.below, numbers < low),
+                    (counts.above, numbers > high),
+                    (counts.nan, np.isnan(numbers)),
+                ):
+                    if rows.any():
+                        amiss[name] += int(np.count_nonzero(rows))
         if len(values.get(RATING_KEY, ())):
-            counts.positives += int(np.count_nonzero(values[RATING_KEY].to_numpy(False) >= min_rating))
+            ratings = values[RATING_KEY].to_numpy(False)
+            counts.positives += int(np.count_nonzero(ratings >= min_rating))
+            counts.ratings = merge(counts.ratings, np.unique(_coarse(ratings), return_counts=True))
         if len(values.get(TIMESTAMP_KEY, ())):
             times = values[TIMESTAMP_KEY].to_numpy(False)
             counts.oldest = min(
@@ -144,6 +159,21 @@ def count_batches(
         )
         counts.pairs = counts.pairs[~counts.pairs.index.duplicated()]
     return counts
+
+
+def merge(
+    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of two counts of values, (V,) each."""
+    values, place = np.unique(np.concatenate([one[0], other[0]]), return_inverse=True)
+    return values, np.bincount(place, np.concatenate([one[1], other[1]]), len(values)).astype(np.int64)
+
+
+def _coarse(ratings: np.ndarray) -> np.ndarray:
+    """Ratings without NaN, to 12 bits: so many values that they cannot fill the memory. Steps of a scale stay exact."""
+    bits = np.asarray(ratings, np.float32).view(np.uint32) & np.uint32(0xFFFFF800)
+    values = bits.view(np.float32).astype(np.float64)
+    return values[~np.isnan(values)]
 
 
 def _bounds(schema: schema_pb2.Schema) -> Iterator[tuple[str, tuple[float, float]]]:

@@ -4,8 +4,9 @@ Two distributions are compared by TFDV itself: `tfdv.validate_statistics` with d
 copy of the schema. Its measures are
 
 - Jensen-Shannon divergence, base 2: (KL(P || M) + KL(Q || M)) / 2 with M = (P + Q) / 2; 0 for the same distribution,
-  1 for two without a common value. Numbers: over their standard histograms, brought to the same buckets. Ids and
-  genres: over the rank histograms of StatisticsGen, which keep the 1000 most frequent values.
+  1 for two without a common value. Times: over their standard histograms, brought to the same buckets. Ids and
+  genres: over the rank histograms of StatisticsGen, which keep the 1000 most frequent values. Ratings: see
+  `of_ratings`, over our own counts.
 - L-infinity: the greatest absolute difference of one value's share, 0 to 1. It does not see many small changes,
   but does not grow with sparse values either.
 """
@@ -19,15 +20,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
 import tensorflow_data_validation as tfdv
+from scipy.special import rel_entr
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from components.data_gate.counts import Profile, SplitCounts
+from components.data_gate.counts import Profile, SplitCounts, merge
 from components.data_gate.settings import Bars, DataGateSettings, DistributionSettings, Level
 from components.features import (
     EVAL_SPLIT,
     GENRES_KEY,
+    LIKED,
     MOVIE_KEY,
+    RATED,
     RATING_KEY,
     TEST_SPLIT,
     TIMESTAMP_KEY,
@@ -39,11 +44,14 @@ Statistics = Mapping[str, statistics_pb2.DatasetFeatureStatisticsList]
 Anomalies = Mapping[str, anomalies_pb2.Anomalies]
 
 _CATEGORICAL = (USER_KEY, MOVIE_KEY, GENRES_KEY)
-_NUMERIC = (RATING_KEY, TIMESTAMP_KEY)
+_NUMERIC = (TIMESTAMP_KEY,)
 _ORDER = {"fatal": 0, "warn": 1, "ignore": 2}
 _DAY = 86_400
 _MIN_COMMON_PAIRS = 100
-_MILLISECONDS = 100_000_000_000  # in seconds that is the year 5138
+_LABELS = ("liked rows", "not liked rows")
+_BUCKETS = 20  # of ratings whose distributions are compared
+# In seconds the first is the year 5138.
+_FINER_UNITS = (("nanoseconds", 10**17), ("microseconds", 10**14), ("milliseconds", 10**11))
 
 
 @dataclass(frozen=True)
@@ -79,11 +87,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Data:
-    """The examples of one run: exact counts, TFDV's statistics by split, and rows that ExampleGen dropped."""
+    """The examples of one run: exact counts, TFDV's statistics by split, rows that ExampleGen dropped, and whether
+    the ratings have times."""
 
     profile: Profile
     statistics: Statistics
     num_duplicates: int = 0
+    times: bool = True
 
     @property
     def rows(self) -> int:
@@ -101,7 +111,9 @@ class Data:
 
     @property
     def newest(self) -> int | None:
-        """The newest timestamp."""
+        """The newest timestamp, None without times."""
+        if not self.times:
+            return None
         return max((s.newest for s in self.profile.values() if s.newest is not None), default=None)
 
 
@@ -113,11 +125,15 @@ class Expectations:
         now: The time, in seconds.
         genres: Whether the input has genres.
         split_method: How ExampleGen divided the rows.
+        min_rating: A rating of at least this is a like.
+        positives: `features.LIKED`, or `features.RATED` where every rating counts, whatever it is.
     """
 
     now: float
     genres: bool = True
     split_method: str = "user_time"
+    min_rating: float = 4.0
+    positives: str = LIKED
 
 
 def check(
@@ -132,6 +148,7 @@ def check(
     findings = [
         *schema_anomalies(anomalies, current, settings),
         *minimum(current, settings),
+        *one_label(current, settings, expectations),
         *dominance(current, settings),
         *genres_missing(current, settings, expectations),
         *duplicates(current, settings),
@@ -147,10 +164,23 @@ def check(
             *drift(current, baseline, schema, settings, expectations),
             *step_back(current, baseline, settings),
         ]
+    if expectations.positives == RATED:
+        findings = [_no_gate(f) if _is_of_ratings(f) else f for f in findings]
     levelled = [
         dataclasses.replace(f, level=settings.level(f.rule, f.feature, f.split, f.level)) for f in findings
     ]
     return sorted((f for f in levelled if f.level != "ignore"), key=lambda f: _ORDER[f.level])
+
+
+def _is_of_ratings(finding: Finding) -> bool:
+    """Whether it is about values of ratings or labels: nothing learns from them where every rating is a positive."""
+    if finding.feature == RATING_KEY:
+        return finding.rule in (*_RANGE, "drift", "skew", "changed_ratings")
+    return finding.feature in ("positives", *_LABELS)
+
+
+def _no_gate(finding: Finding) -> Finding:
+    return dataclasses.replace(finding, level="warn") if finding.level == "fatal" else finding
 
 
 # --- against the schema ------------------------------------------------------------------------
@@ -189,11 +219,13 @@ def schema_anomalies(anomalies: Anomalies, current: Data, settings: DataGateSett
                 rule = anomalies_pb2.AnomalyInfo.Type.Name(reason.type)
                 found = _observed(current, feature, split) or reason.description
                 expected = (domain.partition(", ")[0] if rule in _RANGE else domain) or reason.description
-                rows = _anomalous_rows(current, feature, split)
+                rows = _anomalous_rows(current, feature, split, rule)
                 plain = _PLAIN.get(rule, f"is not as the schema says ({reason.short_description})")
                 hint = ""
-                if rule == "INT_TYPE_BIG_INT" and feature == TIMESTAMP_KEY and _in_milliseconds(current):
-                    hint = "; they look like milliseconds where seconds are due"
+                if rule == "INT_TYPE_BIG_INT" and feature == TIMESTAMP_KEY:
+                    hint = _unit_hint(current)
+                elif rule == "INT_TYPE_SMALL_INT" and feature == TIMESTAMP_KEY:
+                    hint = "; is data.timestamp_unit what they are in?"
                 subject = f"{feature} of {split}" if feature else f"the {split} split"
                 count = f" in {rows:,} of {current.profile[split].rows:,} rows" if rows else ""
                 yield Finding(
@@ -272,12 +304,13 @@ def _observed(current: Data, feature: str, split: str) -> str:
     return ""
 
 
-def _anomalous_rows(current: Data, feature: str, split: str) -> int | None:
+def _anomalous_rows(current: Data, feature: str, split: str, rule: str) -> int | None:
     counts = current.profile.get(split)
     if counts is None:
         return None
-    if counts.outside.get(feature):
-        return counts.outside[feature]
+    for part, counter in (("_SMALL_", counts.below), ("_BIG_", counts.above), ("_NAN", counts.nan)):
+        if part in rule and counter[feature]:
+            return counter[feature]
     of_feature = _statistics(current, feature, split)
     if of_feature is None:
         return counts.rows if feature else None
@@ -287,9 +320,12 @@ def _anomalous_rows(current: Data, feature: str, split: str) -> int | None:
     return common.num_missing or None
 
 
-def _in_milliseconds(current: Data) -> bool:
-    newest = current.newest
-    return newest is not None and newest > _MILLISECONDS
+def _unit_hint(current: Data) -> str:
+    newest = current.newest or 0
+    for what, least in _FINER_UNITS:
+        if newest > least:
+            return f"; they look like {what} where seconds are due: see data.timestamp_unit"
+    return ""
 
 
 # --- of the data alone -------------------------------------------------------------------------
@@ -304,11 +340,11 @@ def minimum(current: Data, settings: DataGateSettings) -> Iterator[Finding]:
         ("test_rows", TEST_SPLIT, "rows", current.profile[TEST_SPLIT].rows, bars.test_rows),
         ("users", TRAIN_SPLIT, "users", len(train.users), bars.users),
         ("movies", TRAIN_SPLIT, "movies", len(train.movies), bars.movies),
-        ("of_each_label", TRAIN_SPLIT, "liked rows", train.positives, bars.of_each_label),
+        ("of_each_label", TRAIN_SPLIT, _LABELS[0], train.positives, bars.of_each_label),
         (
             "of_each_label",
             TRAIN_SPLIT,
-            "not liked rows",
+            _LABELS[1],
             train.rows - train.positives,
             bars.of_each_label,
         ),
@@ -331,6 +367,43 @@ def minimum(current: Data, settings: DataGateSettings) -> Iterator[Finding]:
                 if value or not least or key == "of_each_label"
                 else "bring more ratings",
             )
+
+
+def one_label(current: Data, settings: DataGateSettings, expectations: Expectations) -> Iterator[Finding]:
+    """Nearly all of train liked, or nearly nothing: a rule of what is a like that is meant for another scale."""
+    train = current.profile[TRAIN_SPLIT]
+    if expectations.positives == RATED or not train.rows:
+        return
+    likes = train.positives / train.rows
+    proposed = _even_rating(train.ratings)
+    rule = f"{likes:.1%} of the rows of train are likes, ratings of {expectations.min_rating:g} and above"
+    if proposed is None or proposed[0] == expectations.min_rating:
+        hint, accept = "", "--set data_gate.shares.one_label.warn=1"
+    else:
+        hint = f"; with label.min_rating={proposed[0]:g} {proposed[1]:.1%} are: is the scale another one?"
+        accept = f"--set label.min_rating={proposed[0]:g}"
+    for finding in _over(
+        "one_label",
+        RATING_KEY,
+        TRAIN_SPLIT,
+        max(likes, 1 - likes),
+        settings.shares.one_label,
+        train.positives,
+        rule,
+        "data_gate.shares.one_label",
+    ):
+        sentence = f"{rule}, and a model that says so of every row looks good{hint}"
+        yield dataclasses.replace(finding, sentence=sentence, accept=accept)
+
+
+def _even_rating(ratings: tuple[np.ndarray, np.ndarray]) -> tuple[float, float] | None:
+    """The rating that makes the share of likes nearest to one half, and that share; None where there is no choice."""
+    values, rows = ratings
+    if len(values) < 2:
+        return None
+    shares = rows[::-1].cumsum()[::-1] / rows.sum()
+    at = 1 + int(np.argmin(np.abs(shares[1:] - 0.5)))
+    return float(values[at]), float(shares[at])
 
 
 def dominance(current: Data, settings: DataGateSettings) -> Iterator[Finding]:
@@ -425,7 +498,6 @@ def times(current: Data, settings: DataGateSettings, expectations: Expectations)
     if newest is None:
         return
     rows = sum(split.in_future for split in current.profile.values())
-    hint = "; they look like milliseconds where seconds are due" if _in_milliseconds(current) else ""
     yield from _over(
         "future",
         TIMESTAMP_KEY,
@@ -434,7 +506,7 @@ def times(current: Data, settings: DataGateSettings, expectations: Expectations)
         settings.freshness.future,
         rows,
         f"{rows:,} of the {current.rows:,} rows are more than a day in the future, the last at {_date(newest)}"
-        f"{hint}",
+        f"{_unit_hint(current)}",
         "data_gate.freshness.future",
     )
     most, age = settings.freshness.max_age_days, (expectations.now - newest) / _DAY
@@ -457,12 +529,11 @@ def skew(
 ) -> Iterator[Finding]:
     """Eval and test against train."""
     for split in (EVAL_SPLIT, TEST_SPLIT):
-        for feature, value in distances(
-            current.statistics[split],
-            current.statistics[TRAIN_SPLIT],
-            schema,
-            settings.skew,
-            "skew",
+        for feature, value in (
+            *distances(
+                current.statistics[split], current.statistics[TRAIN_SPLIT], schema, settings.skew, "skew"
+            ),
+            *of_ratings(current.profile[split], current.profile[TRAIN_SPLIT], settings.skew),
         ):
             yield from _distant(
                 "skew",
@@ -487,9 +558,13 @@ def drift(
     expectations: Expectations,
 ) -> Iterator[Finding]:
     """Train against the train split of the last blessed run."""
-    for feature, value in distances(
-        current.statistics[TRAIN_SPLIT], baseline.statistics[TRAIN_SPLIT], schema, settings.drift, "drift"
+    train, before = current.statistics[TRAIN_SPLIT], baseline.statistics[TRAIN_SPLIT]
+    for feature, value in (
+        *distances(train, before, schema, settings.drift, "drift"),
+        *of_ratings(current.profile[TRAIN_SPLIT], baseline.profile[TRAIN_SPLIT], settings.drift),
     ):
+        if feature == TIMESTAMP_KEY and not (current.times and baseline.times):
+            continue
         yield from _distant(
             "drift",
             feature,
@@ -664,6 +739,32 @@ def distances(
         measurements = info.drift_measurements if kind == "drift" else info.skew_measurements
         if feature_name in wanted and measurements:
             yield feature_name, measurements[0].value
+
+
+def of_ratings(
+    current: SplitCounts, control: SplitCounts, settings: DistributionSettings
+) -> Iterator[tuple[str, float]]:
+    """(rating, distance), the Jensen-Shannon divergence over buckets that both sides share.
+
+    TFDV's histograms have as many equal buckets on either side, between its least and greatest value. Of counts with a
+    long tail the greatest differs by chance, and with it the buckets: 0.3 between two halves drawn at random. Here each
+    value is a bucket, or where there are many their pooled quantiles bound them.
+    """
+    if min(current.rows, control.rows) < settings.min_rows or settings.rating.level(math.inf) is None:
+        return
+    (values, rows), (others, other_rows) = current.ratings, control.ratings
+    if not len(values) or not len(others):
+        return
+    pooled, pooled_rows = merge(current.ratings, control.ratings)
+    if len(pooled) > _BUCKETS:
+        share = pooled_rows.cumsum() / pooled_rows.sum()
+        pooled = np.unique(pooled[np.searchsorted(share, np.arange(_BUCKETS) / _BUCKETS)])
+    p, q = (
+        np.bincount(np.searchsorted(pooled, of, side="right") - 1, weights, len(pooled)) / weights.sum()
+        for of, weights in ((values, rows), (others, other_rows))
+    )
+    middle = (p + q) / 2
+    yield RATING_KEY, float(rel_entr(p, middle).sum() + rel_entr(q, middle).sum()) / (2 * math.log(2))
 
 
 def _distant(

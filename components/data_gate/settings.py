@@ -18,6 +18,7 @@ RULES = {
     "drift": "the distribution of a feature against the last blessed run's",
     "skew": "the distribution of a feature in eval and test against train's",
     "volume": "rows, users, movies and share of positives against the last blessed run's",
+    "one_label": "nearly all rows of train liked, or nearly none",
     "dominance": "one user or one movie with a large share of the rows",
     "genres_missing": "rows whose movie has no genre",
     "duplicates": "rows that repeat another's user and movie",
@@ -129,6 +130,9 @@ class FreshnessSettings(_Settings):
 class ShareSettings(_Settings):
     """Bars for shares of the rows, 0 to 1."""
 
+    one_label: Bars = Field(
+        Bars(warn=0.9), description="Of the train rows that are liked, or that are not, whichever are more."
+    )
     one_user: Bars = Field(Bars(warn=0.05, fatal=0.2), description="Of the train rows by one user.")
     one_movie: Bars = Field(Bars(warn=0.1, fatal=0.3), description="Of the train rows of one movie.")
     no_genres: Bars = Field(

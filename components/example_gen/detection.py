@@ -44,18 +44,17 @@ def detect(path: str, settings: IngestSettings) -> Source:
         The source for `RatingsExampleGen`.
 
     Raises:
-        DataError: The path or a file or column is missing, the layout is not clear, the separator is wrong,
-            or a file has no rows.
+        DataError: The path or a file or column is missing, may not be read or is no regular file, the layout is
+            not clear, the separator is wrong, or a file has no rows.
     """
     path = os.fspath(path)
-    operations = files.operations(path)
-    if not operations.exists(path):
-        raise DataError("The input path does not exist.", where=path, fix="correct data.path")
+    is_folder = files.is_folder(path)
     if "://" not in path:
         path = os.path.abspath(path)
-    if operations.isdir(path):
+    if is_folder:
         base, ratings = path, settings.ratings_file
     else:
+        files.open_file(path).close()
         base, ratings = os.path.split(path)
         ratings = glob.escape(ratings)
         if settings.ratings_file is not None:
@@ -95,7 +94,7 @@ def detect(path: str, settings: IngestSettings) -> Source:
 
 def _detect_layout(base: str, ratings: str | None, settings: IngestSettings) -> tuple[str, str]:
     """The layout and the pattern of the ratings."""
-    names = sorted(files.operations(base).listdir(base))
+    names = files.list_folder(base)
     others = {settings.movies_file, "movies.csv", "movies.tsv", "movies.parquet"}
 
     def sole(*suffixes: str, preferred: str) -> list[str]:
@@ -169,7 +168,8 @@ def _layout_of_file(path: str, settings: IngestSettings) -> str | None:
             return layout
     if not name.endswith((".csv", ".tsv")):
         return None
-    is_standard = settings.columns == RatingColumns() and settings.delimiter in (None, ",")
+    is_standard = settings.columns in (RatingColumns(), RatingColumns(timestamp=None))
+    is_standard = is_standard and settings.delimiter in (None, ",")
     if is_standard and {"userId", "movieId"} <= set(formats.csv_header(path)):
         return "ml-csv"
     return "csv"
@@ -192,7 +192,7 @@ def _movies_pattern(base: str, layout: str, ratings: str, settings: IngestSettin
 
 
 def _listing(base: str) -> str:
-    names = sorted(files.operations(base).listdir(base))
+    names = files.list_folder(base)
     shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     return shown or "an empty folder"
 
@@ -202,7 +202,7 @@ def _undetectable(problem: str, base: str) -> DataError:
     inner = [
         os.path.dirname(path)
         for name in ("u.data", "ratings.dat", "ratings.csv", "*.inter")
-        for path in files.match(base, f"*/{name}")
+        for path in sorted(files.operations(base).glob(os.path.join(glob.escape(base), f"*/{name}")))
     ]
     return DataError(
         problem,

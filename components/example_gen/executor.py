@@ -37,7 +37,15 @@ from tfx_bsl.coders import example_coder
 from components.errors import DataError
 from components.example_gen import files, formats, splits
 from components.example_gen.settings import IngestSettings, SplitSettings
-from components.features import GENRES_KEY, MOVIE_KEY, RATING_KEY, SPLITS, TIMESTAMP_KEY, USER_KEY
+from components.features import (
+    GENRES_KEY,
+    MOVIE_KEY,
+    RATING_KEY,
+    SPLITS,
+    TIMESTAMP_KEY,
+    USER_KEY,
+    WITHOUT_TIMES,
+)
 
 SETTINGS_KEY = "settings"
 MOVIES_KEY = "movies"
@@ -59,7 +67,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     `examples`: TFRecords of tf.Examples, one folder a split, and rejects.csv (file, line, reason, text) where
     malformed rows were allowed and met. Its integer custom properties are num_rows, num_train, num_eval,
     num_test, num_users, num_movies (rated ones), num_rejected (rows of either table), num_duplicates,
-    num_ratings_without_movie, and oldest_timestamp and newest_timestamp in seconds.
+    num_ratings_without_movie, and oldest_timestamp and newest_timestamp in seconds. Where the ratings have no
+    times, `timestamp` is 0 in every example, and the property without_times is 1 instead of the last two.
 
     `movies`: movies.parquet, sorted by movie_id, with the columns of `formats.MOVIES_SCHEMA`; every movie of
     the movies table, and every rated movie that it lacks with an empty title and no genres.
@@ -149,8 +158,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             "num_rejected": len(rejects),
             "num_duplicates": summary["num_duplicates"],
             "num_ratings_without_movie": summary["num_ratings_without_movie"],
-            "oldest_timestamp": min(summary["timestamps"]),
-            "newest_timestamp": max(summary["timestamps"]),
+            **(
+                {WITHOUT_TIMES: 1}
+                if settings.columns.timestamp is None
+                else {
+                    "oldest_timestamp": min(summary["timestamps"]),
+                    "newest_timestamp": max(summary["timestamps"]),
+                }
+            ),
         }.items():
             examples.set_int_custom_property(name, value)
 
@@ -288,7 +303,7 @@ class _Write(beam.DoFn):
         users, movies = table[USER_KEY].chunk(0), table[MOVIE_KEY].chunk(0)
         user_codes, movie_codes = users.indices.to_numpy(), movies.indices.to_numpy()
         ratings, timestamps = table[RATING_KEY].to_numpy(), table[TIMESTAMP_KEY].to_numpy()
-        split = _assign(self._split, user_codes, users.dictionary, timestamps, cuts)
+        split = _assign(self._split, users, movies, timestamps, cuts)
 
         known = pc.index_in(movies.dictionary, value_set=self._movie_ids).fill_null(len(self._movie_ids))
         rating_values, rating_codes = np.unique(ratings, return_inverse=True)
@@ -334,10 +349,11 @@ class _Write(beam.DoFn):
             values = pa.ListArray.from_arrays(pa.array(np.arange(len(values) + 1, dtype=np.int32)), values)
         examples = self._encoder.encode(pa.RecordBatch.from_arrays([values], [key]))
         parts = np.empty(len(examples), object)
-        for i, example in enumerate(examples):
-            parts[i] = example[
-                2 if example[1] < 128 else 3 :
-            ]  # without the tag and length of Example.features
+        for i, example in enumerate(examples):  # without the tag and length of Example.features
+            start = 2
+            while example[start - 1] > 127:
+                start += 1
+            parts[i] = example[start:]
         return parts
 
 
@@ -353,18 +369,22 @@ def _varint(value: int) -> bytes:
 
 def _assign(
     settings: SplitSettings,
-    users: np.ndarray,
-    names: pa.Array,
+    user_ids: pa.DictionaryArray,
+    movie_ids: pa.DictionaryArray,
     timestamps: np.ndarray,
     cuts: tuple[int, int] | None,
 ) -> np.ndarray:
     fractions = settings.eval_fraction, settings.test_fraction
+    users = user_ids.indices.to_numpy()
     if settings.method == "user_time":
         return splits.user_time(users, timestamps, *fractions)
     if settings.method == "leave_last_out":
         return splits.leave_last_out(users, timestamps)
     if settings.method == "user_hash":
-        return splits.user_hash(users, names.to_pylist(), *fractions)
+        return splits.user_hash(users, user_ids.dictionary.to_pylist(), *fractions)
+    if settings.method == "random":
+        names = user_ids.dictionary.to_pylist(), movie_ids.dictionary.to_pylist()
+        return splits.random(users, movie_ids.indices.to_numpy(), *names, *fractions)
     assert cuts is not None
     return splits.by_time(timestamps, cuts)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import datetime
 import difflib
 import io
 import re
@@ -23,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from components.errors import DataError
+from components.errors import DataError, cut
 from components.example_gen import files
 from components.example_gen.settings import IngestSettings, MovieColumns, RatingColumns
 from components.features import GENRES_KEY, MOVIE_KEY, RATING_KEY, TIMESTAMP_KEY, TITLE_KEY, USER_KEY
@@ -58,8 +59,32 @@ _NO_GENRE = frozenset({"", "unknown", "(no genres listed)"})
 
 _ML_CSV = {USER_KEY: "userId", MOVIE_KEY: "movieId", RATING_KEY: "rating", TIMESTAMP_KEY: "timestamp"}
 _RECBOLE = {USER_KEY: "user_id", MOVIE_KEY: "item_id", RATING_KEY: "rating", TIMESTAMP_KEY: "timestamp"}
+_WITHOUT_TIMES = (
+    "where there are no times, set data.columns.timestamp to null and data.split.method to random"
+)
 _HEAD_BYTES = 1 << 16
 _BOM = b"\xef\xbb\xbf"
+
+# Ids and genres are keys: each stands in every example that has it, in a vocabulary, and in every export. One that is
+# longer than any id scheme's is a field of another kind, or several that ran together.
+MAX_ID_BYTES = 1024
+MAX_GENRE_BYTES = 256
+# Transform's vocabularies are files of lines, and leave out without a word what has a line break in it; the export
+# puts \x1f between genres; of the others none is a part of a name.
+_CONTROL = "[\x00-\x1f\x7f\x85\u2028\u2029]"
+_CONTROL_RE2 = r"[\x00-\x1f\x7f\x{85}\x{2028}\x{2029}]"
+# Within a row read as text it stands for what would end the row, or a field, to Arrow; none of the above is accepted.
+_STAND_IN = "\x1e"
+_MAX_NUMBER_CHARS = 1000
+_SHOWN_CHARS = 200  # of one value, in the reason why a row cannot be used
+_KEPT_CHARS = 4096  # of such a row's text, in rejects.csv
+
+# Ticks of a second.
+_TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_NO_MOMENT = 10**18  # beyond it nothing is a time, but in nanoseconds
+_ISO = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}(?::?\d{2})?)?)?$"
+_ISO_ZONED = r":\d{2}(?:Z|[+-][\d:]+)$"
 
 RATINGS_SCHEMA = pa.schema(
     [
@@ -90,6 +115,8 @@ class TextFormat:
         encoding: A superset of ASCII.
         quoting: Whether fields may stand in double quotes.
         data_start: Offset of the first row, past a byte order mark and the header.
+        fallback: What a field is in that is not in `encoding`, None where that is an error.
+        timestamp_unit: As in the settings.
     """
 
     fields: tuple[str, ...]
@@ -98,13 +125,16 @@ class TextFormat:
     encoding: str
     quoting: bool
     data_start: int
+    fallback: str | None = None
+    timestamp_unit: str = "s"
 
 
 @dataclasses.dataclass(frozen=True)
 class ParquetFormat:
-    """How to read one Parquet file: our name -> its column."""
+    """How to read one Parquet file: our name -> its column, and the unit of times that are numbers or text."""
 
     names: Mapping[str, str]
+    timestamp_unit: str = "s"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,12 +149,15 @@ class FileRange:
 
 @dataclasses.dataclass(frozen=True)
 class Reject:
-    """One row that cannot be used; `line` counts from 1 (in Parquet: the row)."""
+    """One row that cannot be used; `line` counts from 1 (in Parquet: the row), `text` is cut where it is long."""
 
     file: str
     line: int
     reason: str
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", cut(self.text, _KEPT_CHARS))
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.reason}"
@@ -140,15 +173,17 @@ def ratings_format(path: str, layout: str, settings: IngestSettings) -> TextForm
         DataError: The file is missing or empty, has a header only, lacks a column or has another separator.
     """
     wanted: dict[str, Sequence[str] | None]
+    chosen, default = settings.columns, RatingColumns()
     if layout == "ml-csv":
         wanted = {ours: [name] for ours, name in _ML_CSV.items()}
     else:
-        chosen, default = settings.columns, RatingColumns()
         wanted = {ours: [getattr(chosen, ours)] for ours in RatingColumns.model_fields}
         if layout == "recbole":
             for ours, theirs in _RECBOLE.items():
                 if getattr(chosen, ours) == getattr(default, ours):
                     wanted[ours] = [theirs]
+    if chosen.timestamp is None:
+        wanted[TIMESTAMP_KEY] = None
     return _read_format(path, layout, settings, wanted, "data.columns")
 
 
@@ -174,10 +209,11 @@ def _read_format(
     setting: str,
 ) -> TextFormat | ParquetFormat:
     if path.endswith(".parquet"):
-        return _parquet_format(path, wanted, setting)
+        return _parquet_format(path, wanted, setting, settings.timestamp_unit)
     head, is_whole = _head(path)
     is_ratings = RATING_KEY in wanted
-    encoding = settings.encoding or ("ISO-8859-1" if layout in ("ml-100k", "ml-dat") else "UTF-8")
+    encoding = settings.encoding or "UTF-8"
+    fallback = "ISO-8859-1" if layout in ("ml-100k", "ml-dat") and not settings.encoding else None
     start = len(_BOM) if head.startswith(_BOM) else 0
     lines = [line for line in head[start:].splitlines() if line.strip()]
     first = lines[0].decode(encoding, "replace")
@@ -191,6 +227,9 @@ def _read_format(
         else:
             fields = (MOVIE_KEY, TITLE_KEY, "release_date", "video_release_date", "url", *ML_100K_GENRES)
         count = len(first.split(separator))
+        timeless = is_ratings and wanted[TIMESTAMP_KEY] is None
+        if timeless:
+            fields = (*fields[:-1], "_timestamp") if count == len(fields) else fields[:-1]
         if count != len(fields):
             other = _guess_separator(first, len(fields))
             raise DataError(
@@ -201,9 +240,16 @@ def _read_format(
                 found=f"{count} field(s) in {first[:80]!r}"
                 + (f"; {other!r} gives {len(fields)}" if other else ""),
                 expected=f"{len(fields)} fields separated by {separator!r} ({layout})",
-                fix="set data.layout to what the file is" if other else None,
+                fix="set data.layout to what the file is"
+                if other
+                else _WITHOUT_TIMES
+                if is_ratings and not timeless and count == len(fields) - 1
+                else None,
             )
-        return TextFormat(fields, {f: f for f in fields}, separator.encode(), encoding, False, start)
+        names = {f: f for f in fields if not f.startswith("_")}
+        return TextFormat(
+            fields, names, separator.encode(), encoding, False, start, fallback, settings.timestamp_unit
+        )
 
     if layout == "ml-csv":
         separator = ","
@@ -213,8 +259,8 @@ def _read_format(
         separator = settings.delimiter or ("\t" if path.endswith(".tsv") else ",")
     quoting = layout != "recbole"
     header = _split_line(first, separator, quoting)
-    names = [name.rpartition(":")[0] if layout == "recbole" and ":" in name else name for name in header]
-    if len(names) == 1 and (is_ratings or any(c in first for c in ",;\t|:")):
+    columns = [name.rpartition(":")[0] if layout == "recbole" and ":" in name else name for name in header]
+    if len(columns) == 1 and (is_ratings or any(c in first for c in ",;\t|:")):
         other = _guess_separator(first, None)
         if other:
             raise DataError(
@@ -226,7 +272,7 @@ def _read_format(
                 if layout != "csv"
                 else f"set data.delimiter to {other!r}",
             )
-    chosen = _choose_columns(path, names, wanted, setting)
+    chosen = _choose_columns(path, columns, wanted, setting)
     if is_whole and len(lines) == 1:
         raise DataError(
             "The file has a header and no rows.",
@@ -237,13 +283,17 @@ def _read_format(
     start = head.index(lines[0], start)
     start = head.find(b"\n", start) + 1 or len(head)
     ours = {name: key for key, name in chosen.items()}
-    if layout == "recbole" and not is_ratings and "release_year" in names:
+    if layout == "recbole" and not is_ratings and "release_year" in columns:
         ours["release_year"] = "release_year"
-    fields = tuple(ours.get(name, f"_{i}") for i, name in enumerate(names))
-    return TextFormat(fields, chosen, separator.encode(), encoding, quoting, start)
+    fields = tuple(ours.get(name, f"_{i}") for i, name in enumerate(columns))
+    return TextFormat(
+        fields, chosen, separator.encode(), encoding, quoting, start, None, settings.timestamp_unit
+    )
 
 
-def _parquet_format(path: str, wanted: Mapping[str, Sequence[str] | None], setting: str) -> ParquetFormat:
+def _parquet_format(
+    path: str, wanted: Mapping[str, Sequence[str] | None], setting: str, timestamp_unit: str
+) -> ParquetFormat:
     with files.open_file(path) as file:
         if not file.seek(0, 2):
             raise DataError("The file is empty.", where=path)
@@ -264,7 +314,7 @@ def _parquet_format(path: str, wanted: Mapping[str, Sequence[str] | None], setti
                 )
         if not parquet.metadata.num_rows:
             raise DataError("The file has columns and no rows.", where=path)
-    return ParquetFormat(chosen)
+    return ParquetFormat(chosen, timestamp_unit)
 
 
 def _choose_columns(
@@ -293,7 +343,8 @@ def _choose_columns(
                     " (with data.layout: csv)"
                     if setting == "data.columns" and options[0] in _ML_CSV.values()
                     else ""
-                ),
+                )
+                + (f"; {_WITHOUT_TIMES}" if ours == TIMESTAMP_KEY and not hint else ""),
             )
         if list(names).count(name) > 1:
             raise DataError(f"The column {name!r} is there twice.", where=path, found=", ".join(names))
@@ -310,12 +361,13 @@ def _head(path: str) -> tuple[bytes, bool]:
         raise DataError("The file is UTF-16.", where=path, expected="UTF-8", fix="convert the file to UTF-8")
     if not head.removeprefix(_BOM).strip():
         raise DataError("The file is empty.", where=path)
-    if not is_whole and b"\n" not in head and b"\r" in head:
+    first = head.removeprefix(_BOM).lstrip().split(b"\n")[0].rstrip(b"\r")
+    if b"\r" in first or (b"\n" not in head and b"\r" in head):
         raise DataError(
             "The lines end in a carriage return alone.",
             where=path,
             expected="line feeds",
-            fix="convert the file",
+            fix="convert the line ends of the file",
         )
     return head, is_whole
 
@@ -323,7 +375,8 @@ def _head(path: str) -> tuple[bytes, bool]:
 def csv_header(path: str) -> list[str]:
     """The fields of the first line of a file, read as CSV."""
     with files.open_file(path) as file:
-        line = file.read(_HEAD_BYTES).removeprefix(_BOM).lstrip().split(b"\n")[0].rstrip(b"\r")
+        head = file.read(_HEAD_BYTES).removeprefix(_BOM)
+    line = next((line for line in head.splitlines() if line.strip()), b"")
     return next(csv.reader([line.decode("latin-1")]), [])
 
 
@@ -437,20 +490,22 @@ def _parse(data: bytes, fmt: TextFormat, types: Mapping[str, pa.DataType], inval
 
 def _parse_fast(data: bytes, fmt: TextFormat) -> pa.Table | None:
     """Reads straight into the types, or says None when anything at all is unusual."""
-    types = {field.name: field.type for field in RATINGS_SCHEMA}
+    if (b"\r" in data and data.count(b"\r") != data.count(b"\r\n")) or (
+        len(fmt.separator) > 1 and b"\x1f" in data
+    ):
+        return None  # Arrow would end a row, or a field, there
+    types = {field.name: field.type for field in RATINGS_SCHEMA if field.name in fmt.names}
+    has_times, unit = TIMESTAMP_KEY in types, fmt.timestamp_unit
+    if has_times and unit == "iso":
+        types[TIMESTAMP_KEY] = pa.string()
     try:
-        if not data.isascii():
-            data = data.decode(fmt.encoding).encode()
+        data = _utf8(data, fmt)
         table = None
         if b"0x" not in data and b"0X" not in data:  # Arrow takes 0x10 for an integer, though not for a float
             with contextlib.suppress(pa.ArrowInvalid):
                 table = _parse(data, fmt, types)
         if table is None:  # perhaps because timestamps are written as 964982703.0
-            table = _parse(data, fmt, types | {TIMESTAMP_KEY: pa.float64()})
-            seconds = _whole(table[TIMESTAMP_KEY].combine_chunks())
-            if seconds.null_count:
-                return None
-            table = table.set_column(table.schema.get_field_index(TIMESTAMP_KEY), TIMESTAMP_KEY, seconds)
+            table = _parse(data, fmt, types | ({TIMESTAMP_KEY: pa.float64()} if has_times else {}))
     except (pa.ArrowInvalid, UnicodeDecodeError):
         return None
     if (
@@ -462,10 +517,49 @@ def _parse_fast(data: bytes, fmt: TextFormat) -> pa.Table | None:
     if not np.isfinite(table[RATING_KEY].to_numpy()).all():
         return None
     for key in (USER_KEY, MOVIE_KEY):
-        for chunk in table[key].chunks:
-            if pc.any(pc.equal(pc.utf8_trim_whitespace(chunk.dictionary), "")).as_py():
-                return None
-    return table
+        if any(_ids(chunk.dictionary).null_count for chunk in table[key].chunks):
+            return None
+    if has_times:
+        times = table[TIMESTAMP_KEY].combine_chunks()
+        if unit != "ns" and pa.types.is_integer(times.type) and (pc.max(times).as_py() or 0) >= _NO_MOMENT:
+            return None
+        seconds = _seconds(times, unit)
+        if seconds.null_count:
+            return None
+    else:
+        seconds = pa.array(np.zeros(table.num_rows, np.int64))
+    columns = [table[key] for key in RATINGS_SCHEMA.names if key != TIMESTAMP_KEY]
+    return pa.table([*columns, seconds], schema=RATINGS_SCHEMA)
+
+
+def _utf8(data: bytes, fmt: TextFormat) -> bytes:
+    """The same text in UTF-8.
+
+    Raises:
+        UnicodeDecodeError: It is not in the encoding of the format, which has no other to fall back on.
+    """
+    if data.isascii():
+        return data
+    try:
+        return data.decode(fmt.encoding).encode()
+    except UnicodeDecodeError:
+        if fmt.fallback is None:
+            raise
+    # Each field by itself: an id is the same text whatever stands beside it, and in whatever file.
+    return b"\n".join(
+        line
+        if line.isascii()
+        else fmt.separator.join(_field(field, fmt) for field in line.split(fmt.separator))
+        for line in data.split(b"\n")
+    )
+
+
+def _field(field: bytes, fmt: TextFormat) -> bytes:
+    assert fmt.fallback is not None
+    try:
+        return field.decode(fmt.encoding).encode()
+    except UnicodeDecodeError:
+        return field.decode(fmt.fallback).encode()
 
 
 def _parse_text(
@@ -488,7 +582,7 @@ def _parse_text(
         if not line.strip():
             continue
         try:
-            text = line.decode(fmt.encoding)
+            text = _utf8(line, fmt).decode()
         except UnicodeDecodeError as error:
             reason = (
                 f"byte 0x{line[error.start]:02x} at offset {start + error.start} is not {fmt.encoding}"
@@ -500,8 +594,7 @@ def _parse_text(
             rejects.append(Reject(path, first + i, "a quote is not closed on its line", text))
             continue
         numbers.append(first + i)
-        # A carriage return within a line would start a row of its own.
-        texts.append(text.replace("\r", " "))
+        texts.append(text)
     if not texts:
         return pa.table({key: pa.array([], pa.string()) for key in keys}), [], [], rejects
     invalid: dict[int, int] = {}
@@ -510,13 +603,17 @@ def _parse_text(
         invalid[row.number - 1] = row.actual_columns
         return "skip"
 
-    table = _parse("\n".join(texts).encode(), fmt, {key: pa.string() for key in keys}, skip)
+    ends = "\r" if len(fmt.separator) == 1 else "\r\x1f"  # of a row, and of a field, to Arrow
+    safe = "\n".join(texts).translate(dict.fromkeys(map(ord, ends), _STAND_IN))
+    table = _parse(safe.encode(), fmt, {key: pa.string() for key in keys}, skip)
     # Only the last line of a file can lack a line break; after the last of `data` there is an empty one.
     last = first + data.count(b"\n")
     for i, count in invalid.items():
         reason = f"{count} field(s), expected {len(fmt.fields)} separated by {fmt.separator.decode()!r}"
         if numbers[i] == last and count < len(fmt.fields):
             reason += "; the last line is cut short"
+        if "\r" in texts[i]:
+            reason += "; there are carriage returns within the line"
         rejects.append(Reject(path, numbers[i], reason, texts[i]))
     valid = [i for i in range(len(texts)) if i not in invalid]
     return table, [numbers[i] for i in valid], [texts[i] for i in valid], rejects
@@ -537,30 +634,35 @@ def _check_ratings(
     part: FileRange, rows: pa.Table, lines: Sequence[int], texts: list[str] | None, rejects: list[Reject]
 ) -> tuple[pa.Table, list[Reject]]:
     """Converts columns of any type to RATINGS_SCHEMA; rows that do not convert become rejects."""
-    columns = [rows[key].combine_chunks() for key in RATINGS_SCHEMA.names]
-    converted = [_ids(columns[0]), _ids(columns[1]), _numbers(columns[2]), _seconds(columns[3])]
+    columns = {key: _decoded(rows[key].combine_chunks()) for key in rows.column_names}
+    unit = part.format.timestamp_unit
+    converted = {
+        USER_KEY: _ids(columns[USER_KEY]),
+        MOVIE_KEY: _ids(columns[MOVIE_KEY]),
+        RATING_KEY: _numbers(columns[RATING_KEY]),
+    }
+    if TIMESTAMP_KEY in columns:
+        converted[TIMESTAMP_KEY] = _seconds(columns[TIMESTAMP_KEY], unit)
     bad = np.zeros(rows.num_rows, bool)
-    for values in converted:
+    for values in converted.values():
         bad |= values.is_null().to_numpy(zero_copy_only=False)
-    expected = ("an id", "an id", "a finite number", "whole seconds")
     for i in np.flatnonzero(bad).tolist():
-        reasons = []
-        for key, column, values, what in zip(RATINGS_SCHEMA.names, columns, converted, expected, strict=True):
-            if not values[i].is_valid:
-                found = column[i].as_py()
-                missing = found is None or (isinstance(found, str) and not found.strip())
-                name = part.format.names[key]
-                reasons.append(
-                    f"{name} is missing" if missing else f"{name} is {str(found)!r}, expected {what}"
-                )
-        text = texts[i] if texts is not None else ",".join(str(column[i].as_py()) for column in columns)
+        found = {key: _value(column, i) for key, column in columns.items()}
+        reasons = [
+            f"{part.format.names[key]} {_problem(key, found[key], unit)}"
+            for key, values in converted.items()
+            if not values[i].is_valid
+        ]
+        text = texts[i] if texts is not None else ",".join(map(str, found.values()))
         rejects.append(Reject(part.path, lines[i], "; ".join(reasons), text))
+    if TIMESTAMP_KEY not in converted:
+        converted[TIMESTAMP_KEY] = pa.array(np.zeros(rows.num_rows, np.int64))
     table = pa.table(
         [
-            converted[0].dictionary_encode(),
-            converted[1].dictionary_encode(),
-            converted[2].cast(pa.float32(), safe=False),
-            converted[3],
+            converted[USER_KEY].dictionary_encode(),
+            converted[MOVIE_KEY].dictionary_encode(),
+            converted[RATING_KEY].cast(pa.float32(), safe=False),
+            converted[TIMESTAMP_KEY],
         ],
         schema=RATINGS_SCHEMA,
     )
@@ -569,22 +671,119 @@ def _check_ratings(
     return table, sorted(rejects, key=lambda r: r.line)
 
 
-def _ids(column: pa.Array) -> pa.Array:
-    """string[n]; null where there is no id. A number with a fraction cannot be an id."""
+def _value(column: pa.Array, i: int) -> Any:
+    """One value as it was written; bytes where it is text that is not UTF-8."""
+    if not _is_text(column.type):
+        try:
+            return column[i].as_py()
+        except ValueError:  # a moment that Python cannot hold
+            return str(column[i])
+    raw = column.slice(i, 1).cast(pa.large_binary())[0].as_py()
+    text = _utf8_or_none(raw)
+    return raw if text is None else text.replace(_STAND_IN, "\r")
+
+
+def _problem(key: str, found: Any, unit: str = "s") -> str:
+    """What is wrong with a value, to be read after its name."""
+    if found is None or (isinstance(found, str | bytes) and not found.strip()):
+        return "is missing"
+    shown = repr(cut(found if isinstance(found, str) else str(found), _SHOWN_CHARS))
+    if key in (USER_KEY, MOVIE_KEY):
+        return _key_problem(found, MAX_ID_BYTES) or f"is {shown}, expected an id"
+    if key == RATING_KEY:
+        return f"is {shown}, expected a finite number"
+    if unit == "iso":
+        return f"is {shown}, expected a time such as 2019-05-03T12:00:00Z{_unit_hint(str(found), unit)}"
+    return f"is {shown}, expected whole {_UNITS[unit]}{_unit_hint(str(found), unit)}"
+
+
+def _key_problem(found: Any, most: int) -> str | None:
+    """Why an id or a genre cannot be one; None if it can."""
+    try:
+        text = found.decode() if isinstance(found, bytes) else str(found)
+    except UnicodeDecodeError:
+        return f"is {cut(repr(found), _SHOWN_CHARS)}, which is not UTF-8"
+    size = len(text.encode())
+    if size > most:
+        return f"has {size:,} bytes, of which {most:,} are the most: {cut(text, _SHOWN_CHARS)!r}"
+    if re.search(_CONTROL, text):
+        shown = repr(cut(text, _SHOWN_CHARS))
+        return f"is {shown}, with a line break or another control character, which no vocabulary keeps"
+    return None
+
+
+def _unit_hint(text: str, unit: str) -> str:
+    """Which unit a time looks like, where that is not the one it was said to be in."""
+    text = text.strip()[:_SHOWN_CHARS]
+    likely = None
+    if re.match(r"\d{4}-\d{2}-\d{2}(?:[T ]|$)", text):
+        likely, what = "iso", "an ISO date"
+    elif digits := re.fullmatch(r"-?(\d+)(?:\.\d*)?", text):
+        # Seconds of 12 digits would be past the year 5138.
+        count = len(digits[1])
+        likely = "s" if count < 12 else "ms" if count < 15 else "us" if count < 18 else "ns"
+        what = _UNITS[likely]
+    return (
+        f"; it looks like {what}: set data.timestamp_unit to {likely}" if likely not in (None, unit) else ""
+    )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(
+        is_kind(kind)
+        for is_kind in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_fixed_size_binary,
+        )
+    )
+
+
+def _decoded(column: pa.Array) -> pa.Array:
+    """Plain values of what may be a dictionary, and bytes of any kind as pa.large_binary or text."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    return column.cast(pa.binary()) if pa.types.is_fixed_size_binary(column.type) else column
+
+
+def _text(column: pa.Array) -> pa.Array:
+    """string[n]; null where there is none, or it is not UTF-8, which Parquet does not look at."""
+    column = _decoded(column)
+    if not _is_text(column.type):
+        return column.cast(pa.string())
+    raw = column.cast(pa.large_binary())
+    try:
+        return raw.cast(pa.large_string()).cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([_utf8_or_none(value) for value in raw.to_pylist()], pa.string())
+
+
+def _utf8_or_none(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _ids(column: pa.Array) -> pa.Array:
+    """string[n]; null where there is no id. A number with a fraction cannot be an id."""
+    column = _decoded(column)
     if pa.types.is_floating(column.type):  # integers with gaps, as pandas writes them
         column = _whole(column.cast(pa.float64()))
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        column = column.cast(pa.large_string()).cast(pa.string())
-    text = column.cast(pa.string())
-    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(text), ""), pa.scalar(None, pa.string()), text)
+    text = _text(column)
+    bad = pc.equal(pc.utf8_trim_whitespace(text), "")
+    bad = pc.or_(bad, pc.greater(pc.binary_length(text), MAX_ID_BYTES))
+    bad = pc.or_(bad, pc.match_substring_regex(text, _CONTROL_RE2))
+    return pc.if_else(bad, pa.scalar(None, pa.string()), text)
 
 
 def _numbers(column: pa.Array) -> pa.Array:
     """float64[n]; null where there is no finite number."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+    column = _decoded(column)
+    if _is_text(column.type):
+        column = _text(column)
     try:
         numbers = column.cast(pa.float64(), safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -596,7 +795,10 @@ def _numbers(column: pa.Array) -> pa.Array:
 
 def _float(value: Any) -> float | None:
     try:
-        return None if value is None or (isinstance(value, str) and "_" in value) else float(value)
+        # No number is that long, and reading one takes time with the square of its length.
+        if value is None or (isinstance(value, str) and ("_" in value or len(value) > _MAX_NUMBER_CHARS)):
+            return None
+        return float(value)
     except (ValueError, TypeError):
         return None
 
@@ -609,33 +811,72 @@ def _whole(numbers: pa.Array) -> pa.Array:
     return pa.array(np.where(good, values, 0).astype(np.int64), mask=~good)
 
 
-def _seconds(column: pa.Array) -> pa.Array:
-    """int64[n] seconds; null where the value is not a whole number (or a moment on a whole second)."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+def _seconds(column: pa.Array, unit: str = "s") -> pa.Array:
+    """int64[n] seconds; null where the value is no time in the unit. Fractions of a second are dropped (floored),
+    but those of a number of seconds, which are none. Moments and dates of Parquet have a unit of their own."""
+    column = _decoded(column)
     if pa.types.is_date(column.type):
         column = column.cast(pa.timestamp("s"))
     if pa.types.is_timestamp(column.type):
-        unit = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
-        ticks = column.cast(pa.int64())
-        seconds = pc.divide(ticks, unit)
-        return pc.if_else(pc.equal(pc.multiply(seconds, unit), ticks), seconds, pa.scalar(None, pa.int64()))
+        return _per_second(column.cast(pa.int64()), _TICKS[column.type.unit])
+    if _is_text(column.type):
+        column = _text(column)
+        return _moments(column) if unit == "iso" else _per_second(_ticks(column, unit), _TICKS[unit])
+    if unit == "iso":
+        return pa.nulls(len(column), pa.int64())
     if pa.types.is_integer(column.type):
-        return column.cast(pa.int64(), safe=False)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        hexadecimal = pc.match_substring(column, "x", ignore_case=True)  # 0x10 is an integer to Arrow
-        column = pc.if_else(hexadecimal, pa.scalar(None, column.type), column)
-        # 18 digits are within 64 bits whatever they are, and no moment in seconds has more.
-        digits = r"-?\d{1,18}"
-        if pc.all(pc.match_substring_regex(column, f"^{digits}$")).as_py() is not False:
-            return column.cast(pa.int64())
-        # 964982703 and 964982703.0 are the same second; a value with an exponent is tried as a number.
-        whole = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), rf"^\+?({digits})(\.0*)?$", r"\1")
-        exact = pc.match_substring_regex(whole, f"^{digits}$")
-        integers = pc.if_else(exact, whole, pa.scalar(None, pa.string())).cast(pa.int64())
-        floats = pc.if_else(pc.match_substring_regex(whole, "[eE]"), whole, pa.scalar(None, pa.string()))
-        return pc.coalesce(integers, _whole(_numbers_wide(floats)))
-    return _whole(_numbers_wide(column))
+        return _per_second(column.cast(pa.int64(), safe=False), _TICKS[unit])
+    return _per_second(_whole(_numbers_wide(column)), _TICKS[unit])
+
+
+def _per_second(ticks: pa.Array, per_second: int) -> pa.Array:
+    """int64[n] seconds of int64[n] ticks; rounded down, before 1970 too, where pc.divide rounds up."""
+    if per_second == 1:
+        return ticks
+    missing = ticks.is_null().to_numpy(zero_copy_only=False)
+    return pa.array(ticks.fill_null(0).to_numpy() // per_second, mask=missing)
+
+
+def _ticks(column: pa.Array, unit: str) -> pa.Array:
+    """int64[n] of string[n]; null where the text is no whole number."""
+    hexadecimal = pc.match_substring(column, "x", ignore_case=True)  # 0x10 is an integer to Arrow
+    column = pc.if_else(hexadecimal, pa.scalar(None, column.type), column)
+    # 18 digits are within 64 bits whatever they are, and no moment has more, but in nanoseconds.
+    digits = r"-?(?:\d{1,18}|[1-8]\d{18})" if unit == "ns" else r"-?\d{1,18}"
+    if pc.all(pc.match_substring_regex(column, f"^{digits}$")).as_py() is not False:
+        return column.cast(pa.int64())
+    # 964982703 and 964982703.0 are the same second; a value with an exponent is tried as a number.
+    whole = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), rf"^\+?({digits})(\.0*)?$", r"\1")
+    exact = pc.match_substring_regex(whole, f"^{digits}$")
+    integers = pc.if_else(exact, whole, pa.scalar(None, pa.string())).cast(pa.int64())
+    floats = pc.if_else(pc.match_substring_regex(whole, "[eE]"), whole, pa.scalar(None, pa.string()))
+    return pc.coalesce(integers, _whole(_numbers_wide(floats)))
+
+
+def _moments(column: pa.Array) -> pa.Array:
+    """int64[n] seconds of ISO dates and times as string[n]; without a zone they are in UTC. Null for others."""
+    none = pa.scalar(None, pa.string())
+    text = pc.utf8_trim_whitespace(column)
+    text = pc.if_else(pc.match_substring_regex(text, _ISO), text, none)
+    text = pc.replace_substring_regex(text, r"\.\d+", "")
+    zoned = pc.match_substring_regex(text, _ISO_ZONED)
+    try:  # Arrow reads a column with zones, or one without
+        return pc.coalesce(
+            pc.if_else(zoned, text, none).cast(pa.timestamp("s", "UTC")).cast(pa.int64()),
+            pc.if_else(zoned, none, text).cast(pa.timestamp("s")).cast(pa.int64()),
+        )
+    except pa.ArrowInvalid:  # one of them is no day, such as 2019-02-30
+        return pa.array([_moment(value) for value in text.to_pylist()], pa.int64())
+
+
+def _moment(text: str | None) -> int | None:
+    try:
+        moment = datetime.datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    if moment is not None and moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return None if moment is None else int(moment.timestamp())
 
 
 def _numbers_wide(column: pa.Array) -> pa.Array:
@@ -685,11 +926,12 @@ def read_movies(path: str, layout: str, settings: IngestSettings) -> tuple[pa.Ta
         rows, lines, _, rejects = _parse_text(data, path, fmt, offset, keys)
 
     separator = settings.genres_separator or (" " if layout == "recbole" else "|")
-    ids = _ids(rows[MOVIE_KEY].combine_chunks()).to_pylist()
+    raw_ids = _decoded(rows[MOVIE_KEY].combine_chunks())
+    ids = _ids(raw_ids).to_pylist()
     titles = _texts(rows, TITLE_KEY)
     if ML_100K_GENRES[1] in rows.column_names:
         flags = [rows[name].to_pylist() for name in ML_100K_GENRES]
-        all_genres: list[list[str] | None] = [
+        all_genres: list[list[Any] | None] = [
             None
             if any(flag not in ("0", "1") for flag in row)
             else [n for n, f in zip(ML_100K_GENRES, row, strict=True) if f == "1"]
@@ -698,38 +940,65 @@ def read_movies(path: str, layout: str, settings: IngestSettings) -> tuple[pa.Ta
     elif GENRES_KEY not in rows.column_names:
         all_genres = [[]] * rows.num_rows
     else:
-        all_genres = [
-            list(v) if isinstance(v, list) else (v or "").split(separator)
-            for v in rows[GENRES_KEY].to_pylist()
-        ]
+        all_genres = _genres(_decoded(rows[GENRES_KEY].combine_chunks()), separator)
     dates = (
         _texts(rows, "release_year") if "release_year" in rows.column_names else _texts(rows, "release_date")
     )
 
     kept: dict[str, tuple[str, list[str], int | None]] = {}
     seen: dict[str, int] = {}
-    for movie, title, genres, date, line in zip(ids, titles, all_genres, dates, lines, strict=True):
+    for i, (movie, title, genres, date, line) in enumerate(
+        zip(ids, titles, all_genres, dates, lines, strict=True)
+    ):
+        # In order, each once.
+        clean = list(dict.fromkeys(g.strip() for g in genres or () if g is not None))
         reason = None
         if movie is None:
-            reason = f"{fmt.names[MOVIE_KEY]} is missing"
+            reason = f"{fmt.names[MOVIE_KEY]} {_problem(MOVIE_KEY, _value(raw_ids, i))}"
         elif movie in seen:
-            reason = f"the movie {movie!r} is there already, at line {seen[movie]}"
+            reason = f"the movie {cut(movie, _SHOWN_CHARS)!r} is there already, at line {seen[movie]}"
+        elif title is None:
+            reason = f"{fmt.names[TITLE_KEY]} is not UTF-8"
         elif genres is None:
             reason = "a genre flag is neither 0 nor 1"
+        else:
+            problems = (_key_problem(genre, MAX_GENRE_BYTES) for genre in clean)
+            reason = next((f"a genre {problem}" for problem in problems if problem), None)
         if reason:
-            rejects.append(Reject(path, line, reason, f"{movie},{title}"))
+            shown = _value(raw_ids, i) if movie is None else movie
+            rejects.append(Reject(path, line, reason, f"{shown},{title}"))
             continue
         seen[movie] = line
-        clean = dict.fromkeys(g.strip() for g in genres or () if g is not None)  # in order, each once
-        kept[movie] = (title, [g for g in clean if g not in _NO_GENRE], _year(title, date))
+        title = title or ""
+        kept[movie] = (title, [g for g in clean if g not in _NO_GENRE], _year(title, date or ""))
     columns = [list(kept), *(list(c) for c in zip(*kept.values(), strict=True))] if kept else [[], [], [], []]
     return pa.table(columns, schema=MOVIES_SCHEMA), sorted(rejects, key=lambda r: r.line)
 
 
-def _texts(rows: pa.Table, key: str) -> list[str]:
+def _texts(rows: pa.Table, key: str) -> list[str | None]:
+    """A title, say, of each row on one line; None where it is not UTF-8."""
     if key not in rows.column_names:
         return [""] * rows.num_rows
-    return [(text or "").strip() for text in rows[key].cast(pa.string()).to_pylist()]
+    column = rows[key].combine_chunks()
+    return [
+        re.sub(f"{_CONTROL}+", " ", text).strip() if text is not None else None if there else ""
+        for text, there in zip(_text(column).to_pylist(), column.is_valid().to_pylist(), strict=True)
+    ]
+
+
+def _genres(column: pa.Array, separator: str) -> list[list[Any] | None]:
+    """The genres of each row: text, or bytes where it is not UTF-8."""
+    if not pa.types.is_list(column.type):
+        values = [_value(column, i) for i in range(len(column))]
+        return [
+            [value] if isinstance(value, bytes) else ("" if value is None else str(value)).split(separator)
+            for value in values
+        ]
+    flat = _decoded(column.flatten())
+    names = [_value(flat, i) for i in range(len(flat))]
+    names = [name if name is None or isinstance(name, bytes) else str(name) for name in names]
+    ends = np.cumsum(pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False))
+    return [names[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def _year(title: str, date: str) -> int | None:

@@ -6,7 +6,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from components.errors import ConfigError
+
 Layout = Literal["auto", "ml-100k", "ml-dat", "ml-csv", "recbole", "csv", "parquet"]
+
+# The methods of splitting that do not look at times.
+TIMELESS = ("random", "user_hash")
 
 
 class _Settings(BaseModel):
@@ -19,13 +24,15 @@ class RatingColumns(_Settings):
     user_id: str = Field("user_id", min_length=1, description="Column that names the user.")
     movie_id: str = Field("movie_id", min_length=1, description="Column that names the movie.")
     rating: str = Field("rating", min_length=1, description="Column that holds the rating, a number.")
-    timestamp: str = Field(
-        "timestamp", min_length=1, description="Column that holds the time in whole seconds since 1970."
+    timestamp: str | None = Field(
+        "timestamp",
+        min_length=1,
+        description="Column that holds the time, in data.timestamp_unit; null where the ratings have no times.",
     )
 
     @model_validator(mode="after")
     def _distinct(self) -> RatingColumns:
-        names = list(self.model_dump().values())
+        names = [name for name in self.model_dump().values() if name is not None]
         if len(set(names)) < len(names):
             raise ValueError("each of user_id, movie_id, rating and timestamp needs a column of its own")
         return self
@@ -46,9 +53,10 @@ class MovieColumns(_Settings):
 class SplitSettings(_Settings):
     """How the ratings are divided into train, eval and test."""
 
-    method: Literal["user_time", "time", "leave_last_out", "user_hash"] = Field(
+    method: Literal["user_time", "time", "leave_last_out", "user_hash", "random"] = Field(
         "user_time",
-        description="By each user's last ratings, a cut in time, each user's last two, or whole users.",
+        description="By each user's last ratings, a cut in time, each user's last two, whole users, or each rating"
+        " by itself; user_hash and random need no times.",
     )
     eval_fraction: float = Field(0.1, gt=0, lt=1, description="Share of the ratings for eval.")
     test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of the ratings for test.")
@@ -90,15 +98,40 @@ class IngestSettings(_Settings):
     )
     encoding: str | None = Field(
         None,
-        description="Text encoding; when null ISO-8859-1 for ml-100k and ml-dat, else UTF-8.",
+        description="Text encoding; when null UTF-8, and in ml-100k and ml-dat ISO-8859-1 for what is not UTF-8.",
+    )
+    timestamp_unit: Literal["s", "ms", "us", "ns", "iso"] = Field(
+        "s",
+        description="What times are in: s, ms, us or ns since 1970, or iso for such as 2019-05-03T12:00:00Z (UTC"
+        " without a zone). A fraction of a second is dropped, save of those in s, where it is an error.",
     )
     duplicates: Literal["latest", "first", "error"] = Field(
-        "latest", description="Which of several ratings of one movie by one user to keep, or error to stop."
+        "latest",
+        description="Which of several ratings of one movie by one user to keep, or error to stop; without times"
+        " the latest is the last that is read.",
     )
     max_malformed_rate: float = Field(
         0.0, ge=0, lt=1, description="Share of malformed rows that is set aside rather than stopping the run."
     )
     split: SplitSettings = Field(SplitSettings(), description="How the ratings are divided.")
+
+    @model_validator(mode="after")
+    def _times_for_the_split(self) -> IngestSettings:
+        if self.columns.timestamp is None and self.split.method not in TIMELESS:
+            raise ConfigError(
+                f"The split {self.split.method} needs times, and the ratings are said to have none.",
+                where="keys data.columns.timestamp and data.split.method",
+                found=f"data.columns.timestamp null, data.split.method {self.split.method}",
+                expected=f"a column with times, or data.split.method {' or '.join(TIMELESS)}",
+                fix="set data.split.method to random (each rating by itself, so that users are known to train) or to"
+                " user_hash (whole users); or name the column in data.columns.timestamp",
+            )
+        return self
+
+    @field_validator("ratings_file", "movies_file")
+    @classmethod
+    def _names(cls, value: str | None) -> str | None:
+        return without_nul(value) if value is not None else None
 
     @field_validator("encoding")
     @classmethod
@@ -118,3 +151,14 @@ class IngestSettings(_Settings):
         if value is not None and (not value.isascii() or any(c in value for c in '"\r\n')):
             raise ValueError("the delimiter must be ASCII, without a quote or a line break")
         return value
+
+
+def without_nul(path: str) -> str:
+    """The path itself.
+
+    Raises:
+        ValueError: It has a NUL byte, which no path can have.
+    """
+    if "\0" in path:
+        raise ValueError("a path cannot contain a NUL byte")
+    return path

@@ -131,8 +131,52 @@ def user_hash(
     return split.astype(np.int8)[users]
 
 
+def random(
+    users: np.ndarray,
+    movies: np.ndarray,
+    user_names: Sequence[str],
+    movie_names: Sequence[str],
+    eval_fraction: float,
+    test_fraction: float,
+) -> np.ndarray:
+    """Each rating by itself, by a hash of its user and movie that is the same on every machine.
+
+    A rating keeps its split whatever else is rated, but that a user of whom none is in train gets the one with
+    the highest hash there.
+
+    Args:
+        users: int[n] codes.
+        movies: int[n] codes; no pair of a user and a movie is there twice.
+        user_names: The id of each user's code.
+        movie_names: The id of each movie's code.
+        eval_fraction: Share of the ratings for eval.
+        test_fraction: Share of the ratings for test.
+    """
+    of_user = np.array([user_digest(name) for name in user_names], np.uint64)
+    of_movie = np.array([user_digest(name, b"movie") for name in movie_names], np.uint64)
+    hashes = _mix(_mix(of_user[users]) + of_movie[movies])
+    shares = hashes.astype(np.float64) / 2.0**64
+    split = np.where(
+        shares < test_fraction, TEST, np.where(shares < test_fraction + eval_fraction, EVAL, TRAIN)
+    ).astype(np.int8)
+    with_train = np.zeros(len(user_names), bool)
+    with_train[users[split == TRAIN]] = True
+    rows = np.flatnonzero(~with_train[users])
+    rows = rows[np.lexsort((hashes[rows], users[rows]))]
+    last = np.append(np.diff(users[rows]) != 0, True)[: len(rows)]
+    split[rows[last]] = TRAIN
+    return split
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    """uint64[n] -> uint64[n], each bit of which depends on all: the finaliser of splitmix64."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
 def user_digest(name: str, salt: bytes = b"split") -> int:
-    """A stable 64-bit hash of a user id; another salt gives an independent one."""
+    """A stable 64-bit hash of an id; another salt gives an independent one."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8, key=salt).digest(), "big")
 
 

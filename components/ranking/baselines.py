@@ -48,6 +48,10 @@ class Ratings:
     def __len__(self) -> int:
         return len(self.users)
 
+    def __getitem__(self, rows: np.ndarray) -> Ratings:
+        """Some of the rows, by a mask or places."""
+        return Ratings(self.users[rows], self.movies[rows], self.liked[rows], self.positive[rows])
+
     def __add__(self, other: Ratings) -> Ratings:
         return Ratings(
             np.concatenate([self.users, other.users]),

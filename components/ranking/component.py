@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pyarrow.parquet as pq
 from tfx import types
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
@@ -14,17 +15,20 @@ from tfx.utils import path_utils
 
 from components import features
 from components.example_gen.component import Movies
-from components.features import SPLITS
+from components.features import EVAL_SPLIT, SPLITS, TEST_SPLIT, TRAIN_SPLIT
 from components.ranking import data, evaluation
+from components.ranking.comparison import compare
 from components.ranking.exported import ExportedModel
 from components.ranking.settings import RankingSettings
 from components.serving import read_movies
 
-METRICS_FILE, PER_USER_FILE = "metrics.json", "per_user.parquet"
+METRICS_FILE, PER_USER_FILE, COMPARED_FILE = "metrics.json", "per_user.parquet", "compared.parquet"
+BASELINE_EXAMPLES = "baseline_examples"
+COMPARED_ROWS, LEFT_OUT_ROWS = "compared_rows", "left_out_rows"
 
 
 class RankingEvaluation(types.Artifact):
-    """The files metrics.json and per_user.parquet, see `RankingEvaluator`."""
+    """The files metrics.json, per_user.parquet and perhaps compared.parquet, see `RankingEvaluator`."""
 
     TYPE_NAME = "RankingEvaluation"
 
@@ -51,20 +55,42 @@ class Executor(base_executor.BaseExecutor):
             )
             for artifact in input_dict.get(key) or []
         }
-        found = evaluation.evaluate(
-            ratings,
-            evaluation.scorers(ratings, models, settings),
-            data.genres(read_movies(movies[0].uri), ratings.movie_ids),
-            settings,
-        )
+        scorers = evaluation.scorers(ratings, models, settings)
+        genres = data.genres(read_movies(movies[0].uri), ratings.movie_ids)
+        found = evaluation.evaluate(ratings, scorers, genres, settings)
         (output,) = output_dict["ranking"]
         folder = Path(output.uri)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / METRICS_FILE).write_text(json.dumps(found.report, indent=1), encoding="utf-8")
         pq.write_table(found.per_user, folder / PER_USER_FILE)
-        for name, value in figures(found.report).items():
+        report = found.report
+        if evaluation.BASELINE in models:
+            learned = _learned(examples, input_dict.get(BASELINE_EXAMPLES) or [])
+            compared = compare(ratings, scorers, learned, genres, settings)
+            report = {**report, "comparison": compared.as_dict()}
+            if compared.evaluation:
+                pq.write_table(compared.evaluation.per_user, folder / COMPARED_FILE)
+            output.set_int_custom_property(COMPARED_ROWS, compared.rows)
+            output.set_int_custom_property(LEFT_OUT_ROWS, compared.left_out)
+        (folder / METRICS_FILE).write_text(json.dumps(report, indent=1), encoding="utf-8")
+        for name, value in figures(report).items():
             output.set_float_custom_property(name, value)
         output.set_int_custom_property("primary_k", settings.primary_k)
+
+
+def _learned(examples: list[types.Artifact], of_baseline: list[types.Artifact]) -> np.ndarray | None:
+    """bool (N,), the test rows that are in train or eval of the baseline's examples; None where these are gone."""
+    if not of_baseline:
+        return None
+    own = {artifact.id for artifact in examples}
+    patterns = [
+        f"{artifact_utils.get_split_uri([artifact], split)}/*"
+        for artifact in of_baseline
+        if artifact.id not in own
+        # Eval too: it has chosen the epoch, and by default the weights are then learned from it as well.
+        for split in (TRAIN_SPLIT, EVAL_SPLIT)
+    ]
+    test = data.keys([f"{artifact_utils.get_split_uri(examples, TEST_SPLIT)}/*"])
+    return np.isin(test, data.keys(patterns)) if patterns else np.zeros(len(test), bool)
 
 
 def figures(report: dict[str, Any]) -> dict[str, float]:
@@ -89,6 +115,7 @@ class RankingEvaluatorSpec(component_spec.ComponentSpec):
         standard_component_specs.BASELINE_MODEL_KEY: component_spec.ChannelParameter(
             type=standard_artifacts.Model, optional=True
         ),
+        BASELINE_EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples, optional=True),
         "movies": component_spec.ChannelParameter(type=Movies),
     }
     OUTPUTS: ClassVar = {"ranking": component_spec.ChannelParameter(type=RankingEvaluation)}
@@ -109,6 +136,7 @@ class RankingEvaluator(base_component.BaseComponent):
         examples: Raw examples with the splits `train`, `eval` and `test`.
         model: The candidate.
         baseline_model: What it is compared with; may be empty.
+        baseline_examples: What that was trained on, see `components.baseline`; empty where these are gone.
         movies: The movies table of the ratings ExampleGen.
         settings: What to compute.
         min_rating: A movie rated at least this is liked.
@@ -120,12 +148,15 @@ class RankingEvaluator(base_component.BaseComponent):
     metrics.json: what was evaluated; `models` -> `candidate`, `baseline` (where there is one), `popularity`,
     `movie_mean`, `bias_logistic_regression`, each with `overall` (metric -> `value`, `low`, `high`), `coverage`,
     `calibration` (`ece`, where the model says how likely a like is) and `slices` (by activity of users, popularity
-    and genre of movies); and `differences`: the candidate less each other, paired.
+    and genre of movies); and `differences`: the candidate less each other, paired; and where there is a baseline
+    `comparison`, see `comparison.Comparison`: on how many test rows the two may be compared, and where that is not all
+    of them, the figures of both on these.
 
     per_user.parquet: a row for each user with ratings in test: `user_id`, `activity`, `num_train`, `num_test`,
     `num_positives`; for each model `<model>.<metric>@<k>` (NaN for users without positives) and, where it says
     how likely a like is, the sums over the user's rows `<model>.log_loss`, `<model>.auc_liked` and
-    `<model>.auc_others` (placements, see `metrics.placements`).
+    `<model>.auc_others` (placements, see `metrics.placements`). compared.parquet: the same of the candidate and the
+    baseline on the rows that the baseline was not trained on, where that is not all of them.
     """
 
     SPEC_CLASS = RankingEvaluatorSpec
@@ -140,6 +171,7 @@ class RankingEvaluator(base_component.BaseComponent):
         min_rating: float,
         positives: str = features.LIKED,
         baseline_model: types.BaseChannel | None = None,
+        baseline_examples: types.BaseChannel | None = None,
         code: str = "",
     ) -> None:
         super().__init__(
@@ -147,6 +179,7 @@ class RankingEvaluator(base_component.BaseComponent):
                 examples=examples,
                 model=model,
                 baseline_model=baseline_model,
+                baseline_examples=baseline_examples,
                 movies=movies,
                 settings=settings.model_dump_json(),
                 min_rating=min_rating,

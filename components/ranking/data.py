@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
@@ -17,7 +18,12 @@ from components import features
 from components.ranking.baselines import Ratings
 
 _BATCH = 32_768
-_KEYS = (features.USER_KEY, features.MOVIE_KEY, features.RATING_KEY)
+_KINDS = {
+    features.USER_KEY: (schema_pb2.BYTES, pa.large_binary()),
+    features.MOVIE_KEY: (schema_pb2.BYTES, pa.large_binary()),
+    features.RATING_KEY: (schema_pb2.FLOAT, pa.float32()),
+    features.TIMESTAMP_KEY: (schema_pb2.INT, pa.int64()),
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,8 @@ def read(patterns: Mapping[str, str], min_rating: float, positives: str = featur
         min_rating: A movie rated at least this is liked.
         positives: `features.LIKED` or `features.RATED`: what a list should hold.
     """
-    tables = {split: _decode(pattern) for split, pattern in patterns.items()}
+    columns = (features.USER_KEY, features.MOVIE_KEY, features.RATING_KEY)
+    tables = {split: _decode(pattern, columns) for split, pattern in patterns.items()}
     codes, ids = {}, {}
     for key in (features.USER_KEY, features.MOVIE_KEY):
         column = pa.chunked_array([chunk for table in tables.values() for chunk in table[key].chunks])
@@ -71,6 +78,24 @@ def read(patterns: Mapping[str, str], min_rating: float, positives: str = featur
     )
 
 
+def keys(patterns: Iterable[str]) -> np.ndarray:
+    """A 64-bit hash of user, movie and time of each row, uint64 (N,), in the order of `read`.
+
+    Args:
+        patterns: Globs of TFRecords, one after the other. A row without a time has the time 0.
+    """
+    columns = (features.USER_KEY, features.MOVIE_KEY, features.TIMESTAMP_KEY)
+    parts = []
+    for pattern in patterns:
+        for batch in _batches(pattern, columns):
+            users, movies = (_hashes(batch[key].combine_chunks()) for key in columns[:2])
+            times = batch[features.TIMESTAMP_KEY].to_numpy().astype(np.uint64)
+            # Odd multipliers: a swap of user and movie is another row.
+            pairs = users * np.uint64(0x9E3779B97F4A7C15) + movies
+            parts.append(pairs * np.uint64(0xC2B2AE3D27D4EB4F) + times)
+    return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+
+
 def genres(movies: pa.Table, movie_ids: np.ndarray) -> tuple[list[str], np.ndarray]:
     """Names of the genres, sorted, and bool (M, G), which movie has which.
 
@@ -89,20 +114,37 @@ def genres(movies: pa.Table, movie_ids: np.ndarray) -> tuple[list[str], np.ndarr
     return [names[i] for i in order], member[row.fill_null(movies.num_rows).to_numpy()][:, order]
 
 
-def _decode(pattern: str) -> pa.Table:
-    """`user_id`, `movie_id` (binary) and `rating` (float), a row an example."""
+def _decode(pattern: str, columns: tuple[str, ...]) -> pa.Table:
+    """Those columns of `_KINDS`, a row an example."""
+    parts = list(_batches(pattern, columns))
+    return (
+        pa.concat_tables(parts) if parts else pa.table({key: pa.array([], _KINDS[key][1]) for key in columns})
+    )
+
+
+def _batches(pattern: str, columns: tuple[str, ...]) -> Iterator[pa.Table]:
     schema = schema_pb2.Schema()
-    for key in _KEYS:
-        kind = schema_pb2.FLOAT if key == features.RATING_KEY else schema_pb2.BYTES
-        schema.feature.add(name=key, type=kind)
+    for key in columns:
+        schema.feature.add(name=key, type=_KINDS[key][0])
     decoder = example_coder.ExamplesToRecordBatchDecoder(schema.SerializeToString())
     paths = sorted(glob.glob(pattern))  # noqa: PTH207
     records = tf.data.TFRecordDataset(paths, compression_type="GZIP", num_parallel_reads=1).batch(_BATCH)
-    kinds = {key: pa.float32() if key == features.RATING_KEY else pa.large_binary() for key in _KEYS}
-    parts = []
     for batch in records.as_numpy_iterator():
         decoded = decoder.DecodeBatch(batch.tolist())
-        parts.append(pa.table({key: decoded.column(key).flatten().cast(kind) for key, kind in kinds.items()}))
-    if not parts:
-        return pa.table({key: pa.array([], kind) for key, kind in kinds.items()})
-    return pa.concat_tables(parts)
+        yield pa.table({key: _values(decoded.column(key), _KINDS[key][1]) for key in columns})
+
+
+def _values(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The value of each row; 0 where a row has none, as the time of logs without times."""
+    values = column.flatten().cast(kind)
+    if len(values) == len(column) or not pa.types.is_integer(kind):
+        return values
+    filled = np.zeros(len(column), np.int64)
+    filled[pc.list_parent_indices(column).to_numpy()] = values.to_numpy()
+    return pa.array(filled)
+
+
+def _hashes(values: pa.Array) -> np.ndarray:
+    encoded = values.dictionary_encode()
+    names = encoded.dictionary.to_numpy(zero_copy_only=False).astype(object)
+    return pd.util.hash_array(names, categorize=False)[encoded.indices.to_numpy()]

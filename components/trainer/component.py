@@ -67,8 +67,8 @@ class MovieTrainer(base_component.BaseComponent):
         schema: Schema of the raw examples.
         movies: The movies table of the ratings ExampleGen.
         hyperparameters: The best ones of a search, which replace those of `model`; may be empty.
-        custom_config: `model` (fields of one of `components.models.hyperparameters`), and `code`, a
-            fingerprint that makes a changed program train again.
+        custom_config: `model` (fields of one of `components.models.hyperparameters`), `min_rating` and `positives`
+            (the label rule), and `code`, a fingerprint that makes a changed program train again.
         base_model: Where the model is configured to start from another one, that one; none is a cold start.
 
     Outputs: `model`, with the figures of training as custom properties, and `model_run`, with

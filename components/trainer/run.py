@@ -93,6 +93,9 @@ def run_fn(fn_args: FnArgs) -> None:
     summary = {
         "model_name": config.name,
         "objective": config.objective,
+        # Of which likes it says how likely they are: a model of another rule answers another question.
+        "min_rating": float(fn_args.custom_config["min_rating"]),
+        "positives": positives,
         **({"tuned": sentence(decoded(tuned))} if tuned else {}),
         "parameters": int(model.count_params()),
         "train_rows": len(train[user]),

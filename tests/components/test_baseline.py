@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from ml_metadata.metadata_store import MetadataStore
@@ -111,16 +112,19 @@ class Trained:
         self.store = store
         self.models: list[standard_artifacts.Model] = []
         self.blessings: list[standard_artifacts.ModelBlessing] = []
+        self.examples: dict[int, int] = {}  # by the movies table of the same ingest
 
     def ingest(self, method: str = "user_time") -> int:
         """Id of a new movies table."""
-        (movies,) = self._execute([], ["Movies"], settings=json.dumps({"split": {"method": method}}))
+        outputs = [("movies", "Movies"), ("examples", "Examples")]
+        movies, examples = self._execute([], outputs, settings=json.dumps({"split": {"method": method}}))
+        self.examples[movies] = examples
         return movies
 
     def train(self, movies: int, base: int | None = None, **verdict: str | bool) -> int:
         """Id of a model of these data, which is blessed unless said otherwise."""
         inputs = [("movies", movies), *([("base_model", base)] if base else [])]
-        (made,) = self._execute(inputs, ["Model"])
+        (made,) = self._execute(inputs, [("model", "Model")])
         self.models.append(model(made))
         self.bless(made, **verdict)
         return made
@@ -136,18 +140,39 @@ class Trained:
         resolved = LatestEarlierBlessedModelStrategy().resolve_artifacts(self.store, inputs)
         return resolved["model"][0].id if resolved["model"] else None
 
-    def _execute(self, inputs: list[tuple[str, int]], outputs: list[str], **properties: str) -> list[int]:
+    def learned_by_baseline(self, candidate: int, folder: Path, gone: int | None = None) -> list[int]:
+        """Movies tables of the ingests that the baseline of a candidate has learned from; those of one are gone."""
+        examples = []
+        for movies, number in self.examples.items():
+            one = standard_artifacts.Examples()
+            one.id, one.uri = number, str(folder / str(number))
+            if movies != gone:
+                Path(one.uri).mkdir(parents=True, exist_ok=True)
+            examples.append(one)
+        inputs = {
+            "model": self.models,
+            "model_blessing": self.blessings,
+            "candidate": [model(candidate)],
+            "examples": examples,
+        }
+        resolved = LatestOtherBlessedModelStrategy().resolve_artifacts(self.store, inputs)
+        by_examples = {number: movies for movies, number in self.examples.items()}
+        return [by_examples[one.id] for one in resolved["examples"]]
+
+    def _execute(
+        self, inputs: list[tuple[str, int]], outputs: list[tuple[str, str]], **properties: str
+    ) -> list[int]:
         pb = metadata_store_pb2
         execution = pb.Execution(type_id=self.store.put_execution_type(pb.ExecutionType(name="component")))
         for key, value in properties.items():
             execution.custom_properties[key].string_value = value
         (execution_id,) = self.store.put_executions([execution])
-        types = [self.store.put_artifact_type(pb.ArtifactType(name=name)) for name in outputs]
+        types = [self.store.put_artifact_type(pb.ArtifactType(name=name)) for _, name in outputs]
         made = list(self.store.put_artifacts([pb.Artifact(type_id=type_id) for type_id in types]))
         events = []
         for kind, pairs in (
             (pb.Event.INPUT, inputs),
-            (pb.Event.OUTPUT, [("out", artifact) for artifact in made]),
+            (pb.Event.OUTPUT, [(key, artifact) for (key, _), artifact in zip(outputs, made, strict=True)]),
         ):
             for key, artifact in pairs:
                 event = pb.Event(execution_id=execution_id, artifact_id=artifact, type=kind)
@@ -202,3 +227,16 @@ def test_a_model_of_another_split_may_have_seen_the_test_rows(log):
     log.train(log.ingest("user_hash"))
     assert log.base_of(log.ingest("user_time")) is None
     assert log.base_of(log.ingest("time")) == old
+
+
+def test_with_the_baseline_come_the_examples_that_it_was_trained_on(log, tmp_path):
+    first, second, third = log.ingest(), log.ingest("time"), log.ingest()
+    candidate = log.train(third)
+    assert log.learned_by_baseline(candidate, tmp_path) == []
+    old = log.train(first)
+    assert log.learned_by_baseline(candidate, tmp_path) == [first]
+    log.train(second)
+    assert log.learned_by_baseline(candidate, tmp_path) == [second]
+    log.train(second, base=old)
+    assert log.learned_by_baseline(candidate, tmp_path) == [second, first]  # it began as the old one
+    assert log.learned_by_baseline(candidate, tmp_path / "other", gone=second) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -67,6 +68,74 @@ def test_versions_strictly_increase_also_within_a_second_and_with_the_clock_turn
     ahead.mkdir()
     path, _ = versions.push(saved_model(tmp_path / "x", b"x"), base, MARKER)
     assert path.name == "100000000000"
+
+
+def test_only_what_was_pushed_is_a_version(tmp_path, base):
+    """By its marker, by ML Metadata, or, without a marker, by the model in it."""
+    path, _ = versions.push(saved_model(tmp_path / "model"), base, MARKER)
+    saved_model(base / "16")  # the stock Pusher's
+    moved = base / "9999999997"
+    shutil.copytree(path, moved)  # the marker has another number
+    (base / "9999999998").mkdir()
+    (base / "9999999999").write_bytes(b"a file")
+    (base / "\u0663").mkdir()  # a digit, but not one of ours
+    assert versions.versions(base) == [base / "16", path]
+    assert versions.strays(base) == [moved, base / "9999999998", base / "9999999999"]
+    recorded = ["9999999998", "9999999999"]
+    assert versions.versions(base, recorded) == [base / "16", path, base / "9999999998"]
+    assert versions.strays(base, recorded) == [moved, base / "9999999999"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3", "{}", '{"kind": "push"}', "{" * 10_000])
+def test_a_marker_that_is_none(tmp_path, content):
+    folder = saved_model(tmp_path / "17")
+    (folder / versions.MARKER).write_text(content)
+    assert versions.read_marker(folder) is None
+
+
+def test_a_marker_is_the_same_by_way_of_ml_metadata():
+    marker = replace(MARKER, metrics={"auc": 0.7}, data_span=2, version="17", model_digest="d", reason="r")
+    assert versions.Marker.of_properties(marker.properties()) == marker
+    stock = versions.Marker.of_properties(
+        {"pushed": 1, "pushed_version": "16", "pushed_destination": "/s/16"}
+    )
+    assert (stock.version, stock.kind, stock.model_digest) == ("16", versions.PUSH, "")
+
+
+def test_damage_is_said_by_the_part_that_is_missing_or_has_changed(tmp_path):
+    whole = saved_model(tmp_path / "17")
+    digest = versions.digest(whole)
+    assert versions.damage(whole, digest) == versions.damage(whole, "") == ""
+    assert versions.damage(tmp_path / "18", digest) == versions.GONE
+    (whole / "variables" / "variables.data").write_bytes(b"")
+    assert versions.damage(whole, digest) == "its files are not those that were pushed"
+    assert versions.damage(whole, "") == ""
+    (whole / "variables" / "variables.data").unlink()
+    assert versions.damage(whole, digest) == versions.damage(whole, "") == "variables is missing"
+    (whole / "saved_model.pb").unlink()
+    assert versions.damage(whole, digest) == "saved_model.pb is missing"
+
+
+def test_a_version_is_restored_whole_or_not_at_all(tmp_path, base):
+    source = saved_model(tmp_path / "model")
+    path, marker = versions.push(source, base, MARKER)
+    shutil.rmtree(path / "variables")
+    assert versions.restore(source, base, marker) == path
+    assert versions.digest(path) == marker.model_digest
+    assert versions.read_marker(path) == marker
+    (source / "saved_model.pb").write_bytes(b"other")
+    with pytest.raises(ModelError, match="not those that were pushed"):
+        versions.restore(source, base, marker)
+    assert versions.digest(path) == marker.model_digest
+    assert [one.name for one in base.iterdir() if one.is_dir()] == [path.name]
+
+
+def test_a_model_whose_version_is_damaged_is_pushed_again(tmp_path, base):
+    source = saved_model(tmp_path / "model")
+    first, _ = versions.push(source, base, MARKER)
+    shutil.rmtree(first / "variables")
+    second, _ = versions.push(source, base, MARKER)
+    assert int(second.name) > int(first.name)
 
 
 def test_a_model_is_not_pushed_again_after_a_crash_before_its_record(tmp_path, base):

@@ -223,7 +223,7 @@ def test_rollback_killed_before_its_record_is_completed_by_the_next_command(stor
     assert properties(blessing)["blessed"] == 1
 
 
-def test_rollback_to_what_is_not_there_or_was_changed(story):
+def test_rollback_to_what_is_not_there_or_was_changed_for_good(story):
     missing = story("missing", "rollback", "17")
     assert missing.returncode == 1
     assert "There is no such version" in missing.stderr
@@ -232,8 +232,11 @@ def test_rollback_to_what_is_not_there_or_was_changed(story):
     other = next(one for one in story.history() if one["model_id"] != story.history()[-1]["model_id"])
     path = story.config.serving_model_dir / other["version"] / "fingerprint.pb"
     content = path.read_bytes()
-    path.write_bytes(content + b"x")
+    path.write_bytes(content + b"x")  # a hard link: the copy that the push kept changes with it
+    model = Path(versions.read_marker(path.parent).model_uri)
+    model.rename(model.with_name("aside"))
     damaged = story("damaged", "rollback", other["version"])
+    model.with_name("aside").rename(model)
     path.write_bytes(content)
     assert "not what was pushed" in damaged.stderr
     assert story.served() == story.history()[-1]["version"]

@@ -53,7 +53,7 @@ class Workspace:
     back: subprocess.CompletedProcess[str]
 
     def runs(self) -> list[Run]:
-        return read_runs(self.config.metadata_path)
+        return read_runs(self.config)
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components import versions
 from components.errors import StorageError
 from pipeline.locking import locked
 from tests.components.test_versions import MARKER, saved_model
+from tests.faults.checks import check_put_right
+from tests.pipeline.test_repair import Root
 
 
 @pytest.fixture
@@ -100,3 +103,82 @@ def test_run_on_a_read_only_root(tmpfs, marquee, small_slice):
     assert (done.returncode, done.stdout) == (1, "")
     assert "Read-only file system" in done.stderr
     assert "mount it writable" in done.stderr
+
+
+def test_gc_on_a_full_disk_frees_space(tmpfs, marquee):
+    """Also where an execution is to be given up first, for which ML Metadata has no room."""
+    root = Root(tmpfs)
+    old = root.make("Transform", "transformed_examples", "Examples", {"a": bytes(1_000_000)})
+    versions_ = [root.push(content * 20) for content in (b"old", b"new")]
+    root.store.start("Transform", "Transform", {}, {})
+    fill(tmpfs)
+    assert os.statvfs(tmpfs).f_bavail == 0
+    done = marquee("gc", "--keep", "1", "--set", f"root={tmpfs}", "--set", "name=p")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert "3 artifacts and 1 versions are removed" in done.stdout
+    assert not Path(old.uri).exists()
+    assert root.artifact(old.id).state == mlmd.Artifact.DELETED
+    assert versions.versions(root.config.serving_model_dir) == versions_[1:]
+    check_put_right(root.config)
+    root.store.raw = None  # or its file is in use still
+
+
+COMMANDS = [
+    (["status"], 0),
+    (["history"], 0),
+    (["explain"], 1),
+    (["rollback"], 1),
+    (["bless", "--force", "--reason", "x"], 1),
+    (["gc", "--keep", "1"], 1),
+]
+
+
+def test_commands_on_a_read_only_root(tmpfs, marquee):
+    """Those that only read answer, the others say why they do not."""
+    root = Root(tmpfs)
+    for content in (b"old", b"new"):
+        root.push(content)
+    root.store.raw = None  # or its file is in use still
+    read_only(tmpfs, True)
+    for command, code in COMMANDS:
+        done = marquee(*command, "--set", f"root={tmpfs}", "--set", "name=p")
+        assert done.returncode == code, (command, done.stdout + done.stderr)
+        assert "Traceback" not in done.stderr, command
+        assert "Read-only file system" in done.stderr or code == 0 or command == ["explain"]
+    read_only(tmpfs, False)
+
+
+def test_commands_on_a_read_only_file_of_ml_metadata(tmp_path, marquee):
+    root = Root(tmp_path)
+    for content in (b"old", b"new"):
+        root.push(content)
+    before = versions.versions(root.config.serving_model_dir)
+    root.store.raw = None
+    file = str(root.config.metadata_path)
+    done = subprocess.run(["mount", "--bind", file, file], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"file systems cannot be mounted here: {done.stderr.strip()}")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", file], check=True)
+        for command, code in COMMANDS:
+            done = marquee(*command, "--set", f"root={tmp_path}", "--set", "name=p")
+            assert done.returncode == code, (command, done.stdout + done.stderr)
+            assert "Traceback" not in done.stderr, command
+            if command[0] in ("rollback", "gc"):
+                assert "Read-only file system" in done.stderr, command
+    finally:
+        subprocess.run(["umount", file], check=True)
+    assert versions.versions(root.config.serving_model_dir)[-1] == before[-1]
+
+
+@pytest.mark.parametrize("command", ["status", "history", "explain", "gc --keep 1", "rollback"])
+@pytest.mark.parametrize("root", ["file", "too long"])
+def test_a_root_that_can_be_none(tmp_path, marquee, command, root):
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" if root == "file" else f"{tmp_path}/{'x' * 5000}"
+    done = marquee(*command.split(), "--set", f"root={path}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(
+        "Error: The pipeline's root" if root == "file" else "Error: The path of the"
+    )

@@ -499,7 +499,7 @@ for _name, _set, *_says in (
 many(
     ("a configuration that is not there", lambda place: ["run", "--config", "nothing"], ["'nothing'"], 2),
     ("a folder as the configuration", lambda place: ["run", "--config", str(place.folder)], ["--config"], 2),
-    ("a root below a file", lambda place: ["run", *options("root=/proc/version/x")], ["root"], 1),
+    ("a root below a file", lambda place: ["run", *options("root=/proc/version/x")], ["root"], 2),
     ("a root of 5,000 characters", lambda place: ["run", *options("root=/tmp/" + "x" * 5000)], ["root"], 2),
     (
         "no password for the metadata",
@@ -522,7 +522,7 @@ many(
 )
 
 
-@case("folder", code=1)
+@case("folder", code=2)
 def _root_is_a_file(place: Place) -> list[str]:
     """A root that is a file."""
     place.root.write_text("not a folder")

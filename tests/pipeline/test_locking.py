@@ -92,3 +92,25 @@ def test_released_in_good_order_by_an_error(tmp_path):
 
 def test_nobody_holds_what_is_not_there(tmp_path):
     assert holder(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+        b'{"pid": "x", "host": 3, "started": "y", "command": null}',
+        b'{"pid": 1, "host": "h", "started": 1e999, "command": "run"}',
+    ],
+)
+def test_nonsense_in_the_lock_says_nothing_and_stops_nobody(tmp_path, content):
+    (tmp_path / ".lock").write_bytes(content)
+    with locked(tmp_path, "run") as dead:
+        assert dead is None
+    with locked(tmp_path, "run"):
+        (tmp_path / ".lock").write_bytes(content)
+        assert holder(tmp_path) is None
+        with pytest.raises(LockedError, match="a process that has just started"), locked(tmp_path, "gc"):
+            pass

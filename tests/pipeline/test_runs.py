@@ -124,7 +124,7 @@ def test_lines_of_a_run_show_what_the_model_is_for_and_what_decides(objective, r
                 "compared_rows": 60,
                 "left_out_rows": 30,
             },
-            "AUC 0.8013, log-loss 0.5453 on the test split; on the 60 rows of it that the baseline was not trained on"
+            "AUC 0.8013, log-loss 0.5453 on the test split; on the 60 rows of it that the baseline was not trained on,"
             " log-loss 0.5500, the baseline's 0.5600",
         ),
         ("interaction", RANKER, "NDCG@10 0.1960, recall@10 0.1737 on the test split"),

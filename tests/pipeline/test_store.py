@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.errors import ConfigError, MarqueeError
 from pipeline.config import load_config
 from pipeline.runs import read_runs
-from pipeline.store import connection_config, open_store, properties, secrets_kept
+from pipeline.store import Output, connection_config, open_store, properties, secrets_kept
 
 POSTGRES = Path("/usr/lib/postgresql")
 SERVER = ["metadata.host=db.example", "metadata.database=shared", "metadata.user=ml"]
@@ -75,6 +79,29 @@ def test_a_server_that_is_not_there(tmp_path, monkeypatch, kind):
     assert "secret" not in str(error.value)
 
 
+def test_a_file_of_another_program(tmp_path):
+    config = configured(tmp_path)
+    config.pipeline_root.mkdir(parents=True)
+    with closing(sqlite3.connect(config.metadata_path)) as connection:
+        connection.execute("CREATE TABLE bookmarks (id INTEGER)")
+    with pytest.raises(MarqueeError, match="tables of another program: bookmarks"):
+        open_store(config)
+
+
+def test_an_empty_file_is_like_none(tmp_path):
+    config = configured(tmp_path)
+    config.pipeline_root.mkdir(parents=True)
+    config.metadata_path.touch()
+    assert open_store(config) is None
+
+
+def test_a_folder_for_the_file(tmp_path):
+    config = configured(tmp_path)
+    config.metadata_path.mkdir(parents=True)
+    with pytest.raises(MarqueeError, match="cannot be opened"):
+        open_store(config)
+
+
 def test_a_damaged_file(tmp_path):
     config = configured(tmp_path)
     config.pipeline_root.mkdir(parents=True)
@@ -82,6 +109,8 @@ def test_a_damaged_file(tmp_path):
     with pytest.raises(MarqueeError, match="cannot be opened") as error:
         open_store(config)
     assert str(config.metadata_path) in str(error.value)
+    assert "file is not a database" in str(error.value)
+    assert "move it away" in str(error.value)
 
 
 def test_the_log_does_not_hold_the_password(caplog):
@@ -153,6 +182,43 @@ store.complete(execution, "node", [Output("out", "Thing", "/uri", {"of": store.n
         (execution,) = store.executions()
         assert store.names(execution) == ("node", "")
         assert read_runs(configured(tmp_path, f"name={name}", *postgres)) == []
+
+
+def test_explain_and_schema_diff_read_the_server(postgres, tmp_path, monkeypatch, marquee):
+    """There is no SQLite file, and yet the run is found."""
+    monkeypatch.setenv("MARQUEE_TEST_PASSWORD", "secret")
+    options = ["name=three", *postgres, f"root={tmp_path}"]
+    store = open_store(load_config(None, options))
+    kinds = {
+        kind: store.raw.put_context_type(mlmd.ContextType(name=kind)) for kind in ("pipeline", "pipeline_run")
+    }
+    of, run = store.raw.put_contexts(
+        [
+            mlmd.Context(type_id=kinds["pipeline"], name="three"),
+            mlmd.Context(type_id=kinds["pipeline_run"], name="r1"),
+        ]
+    )
+    store.raw.put_parent_contexts([mlmd.ParentContext(child_id=run, parent_id=of)])
+    folder = tmp_path / "report"
+    (folder / "Split-train").mkdir(parents=True)
+    (folder / "decision.json").write_text('{"blessed": true}')
+    (folder / "Split-train" / "SchemaDiff.pb").touch()
+    (folder / "Split-train" / "FeatureStats.pb").touch()
+    for node, key in (
+        ("Blessing", "report"),
+        ("ExampleValidator", "anomalies"),
+        ("StatisticsGen", "statistics"),
+    ):
+        execution = store.start(node, node, {}, {})
+        store.complete(execution, node, [Output(key, "Thing", str(folder), {})])
+        store.raw.put_attributions_and_associations(
+            [], [mlmd.Association(execution_id=execution.id, context_id=run)]
+        )
+    sets = [part for one in options for part in ("--set", one)]
+    explained = marquee("explain", "--json", *sets)
+    assert json.loads(explained.stdout) == {"run": "r1", "blessed": True}, explained.stderr
+    differs = marquee("schema", "diff", "--json", *sets)
+    assert json.loads(differs.stdout) == {"run": "r1", "violations": []}, differs.stderr
 
 
 def test_postgresql_refuses_a_wrong_password(postgres, tmp_path, monkeypatch):

@@ -213,7 +213,7 @@ class Swept:
     refused: subprocess.CompletedProcess[str]
 
     def runs(self) -> list[Run]:
-        return read_runs(self.root / "ml-slice-sweep" / "metadata.sqlite")
+        return read_runs(load_config(None, [f"root={self.root}", "name=ml-slice-sweep"]))
 
 
 @pytest.fixture(scope="module")

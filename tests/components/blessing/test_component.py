@@ -11,7 +11,7 @@ from tfx.components.util import model_utils
 from tfx.types import standard_artifacts
 
 from components.baseline import LatestOtherBlessedModelStrategy
-from components.blessing.component import BlessingReport, Executor
+from components.blessing.component import BlessingReport, Executor, other_question
 from components.blessing.settings import BlessingSettings
 from components.features import EVAL_SPLIT, TEST_SPLIT, TRAIN_SPLIT
 from components.ranking.baselines import Ratings
@@ -51,7 +51,8 @@ def ranking(tmp_path_factory) -> Path:
     }
     found = evaluate(data, models | scorers(data, {}, settings), ([], np.zeros((30, 0), bool)), settings)
     folder = tmp_path_factory.mktemp("ranking")
-    (folder / METRICS_FILE).write_text(json.dumps(found.report))
+    comparison = {"known": True, "rows": len(parts[2]), "left_out": 0}
+    (folder / METRICS_FILE).write_text(json.dumps({**found.report, "comparison": comparison}))
     pq.write_table(found.per_user, folder / PER_USER_FILE)
     return folder
 
@@ -141,3 +142,45 @@ def test_the_resolver_follows_this_blessing_and_not_that_of_tfma(ranking, tmp_pa
     _, blessing, _, _ = bless(ranking, tmp_path / "again")
     channels["model_blessing"] = [of_tfma, blessing]
     assert [model.id for model in resolve(None, channels)["model"]] == [2]
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "words"),
+    [
+        ({}, {}, ""),
+        ({"min_rating": 4.0}, {}, ""),  # a model of before
+        ({"min_rating": 4.0, "positives": "liked"}, {"min_rating": 4.0, "positives": "liked"}, ""),
+        (
+            {"min_rating": 3.0},
+            {"min_rating": 4.0},
+            "label.min_rating is 3, the baseline was trained with 4",
+        ),
+        (
+            {"objective": "like", "positives": "liked"},
+            {"objective": "interaction", "positives": "rated"},
+            "model.objective is like, the baseline was trained with interaction and label.positives is liked,"
+            " the baseline was trained with rated",
+        ),
+    ],
+)
+def test_models_of_another_question(own, others, words):
+    def model(properties):
+        made = artifact(standard_artifacts.Model, "/models", 1)
+        for key, value in properties.items():
+            if isinstance(value, float):
+                made.set_float_custom_property(key, value)
+            else:
+                made.set_string_custom_property(key, value)
+        return made
+
+    assert other_question(model(own), model(others)) == words
+
+
+def test_the_report_says_what_the_decision_rests_on(ranking, tmp_path):
+    _, _, report, decision = bless(ranking, tmp_path)
+    assert (decision["objective"], decision["metric"], decision["left_out_rows"]) == ("like", "log_loss", 0)
+    assert decision["compared_rows"] > 1000
+    assert decision["candidate_metric"] < decision["baseline_metric"]
+    assert report.get_string_custom_property("metric") == "log_loss"
+    assert report.get_float_custom_property("baseline_metric") == decision["baseline_metric"]
+    assert report.get_int_custom_property("compared_rows") == decision["compared_rows"]

@@ -44,8 +44,13 @@ FLOORS = {
 
 
 def decide(columns, bars=GOOD, objective="like", **settings) -> dict[str, rules.Result]:
-    found = rules.decide(columns, bars, BlessingSettings.model_validate(settings), 10, objective)
+    comparison = compared(columns) if "baseline.log_loss" in columns else None
+    found = rules.decide(columns, bars, BlessingSettings.model_validate(settings), 10, objective, comparison)
     return {result.rule: result for result in found}
+
+
+def compared(columns, left_out: int = 0, known: bool = True, other: str = "") -> rules.Comparison:
+    return rules.Comparison(columns, known, int(columns["num_test"].sum()), left_out, other)
 
 
 def verdict(results: dict[str, rules.Result]) -> bool:
@@ -83,19 +88,20 @@ def test_a_model_below_a_floor_is_refused():
     assert results["floor: popularity"].passed
 
 
-def test_a_floor_has_to_be_beaten_where_a_change_may_be_chance():
-    """The same figures: as a floor they refuse the model, against the baseline they do not."""
+def test_a_floor_that_is_lost_by_chance_is_told_and_refuses_nothing():
     shared = {**FLOORS, "bias_logistic_regression": (0.9, 0.05, 0.2)}
-    refused = 0
+    told = 0
     for seed in range(8):
         columns = users(seed, candidate=(0.9, 0.2, 0.2), baseline=(0.9, 0.05, 0.2), **shared)
         results = decide(columns, bootstrap_samples=400)
         floor = results["floor: bias_logistic_regression"]
-        assert floor.passed is (floor.value < 0)
-        refused += not floor.passed
-        if floor.value > 0 and floor.low < 0:
-            assert "does not beat this floor" in floor.sentence
-    assert 0 < refused < 8
+        assert floor.passed is (floor.high < 0)
+        if floor.low < 0 < floor.high:
+            told += 1
+            assert floor.action == "warn"
+            assert "neither beaten nor lost" in floor.sentence
+            assert verdict(results)
+    assert told
 
 
 @pytest.mark.parametrize(("rule", "expected"), [("gate", False), ("warn", True), ("ignore", True)])
@@ -192,3 +198,69 @@ def test_no_user_with_likes_in_test_is_nothing_to_refuse_for():
     results = decide(columns, objective="interaction")
     assert results["floor: popularity"].passed is None
     assert verdict(results)
+
+
+def changes(comparison: rules.Comparison, **settings) -> dict[str, rules.Result]:
+    columns = users(candidate=(0.9, 0.05, 0.1), **FLOORS)
+    found = rules.decide(columns, GOOD, BlessingSettings.model_validate(settings), 10, "like", comparison)
+    return {result.rule: result for result in found if result.kind == "change"}
+
+
+def test_the_champion_is_compared_on_rows_that_it_was_not_trained_on_alone():
+    """On the whole split it would have won by far: it knows rows of it."""
+    rest = users(seed=1, candidate=(0.9, 0.05, 0.1), baseline=(0.9, 0.05, 0.1))
+    found = changes(compared(rest, left_out=9_000))
+    assert all(result.passed for result in found.values())
+    rows = int(rest["num_test"].sum())
+    for result in found.values():
+        assert result.sentence.endswith(
+            f"on {rows:,} of {rows + 9_000:,} test rows; 9,000 that the baseline was trained on are left out"
+        )
+
+
+def test_too_few_rows_are_compared_with_nothing_and_the_floors_decide_alone():
+    few = {key: values[:2] for key, values in users(candidate=(0, 0, 0), baseline=(2, 0.5, 0)).items()}
+    found = changes(compared(few, left_out=9_000))
+    assert list(found) == ["change"]
+    assert found["change"].passed is None
+    assert "trained on 9,000 of the" in found["change"].sentence
+    assert "blessing.min_compared_rows is 100" in found["change"].sentence
+    assert "The floors decide alone" in found["change"].sentence
+    assert "change: log_loss" in changes(compared(few, left_out=9_000), min_compared_rows=1)
+
+
+def test_a_champion_whose_data_are_gone_is_compared_with_nothing():
+    found = changes(rules.Comparison({}, False, 0, 0))
+    assert "are gone" in found["change"].sentence
+
+
+def test_a_champion_of_another_question_is_held_against_by_order_and_not_by_log_loss():
+    better = users(candidate=(0.9, 0.05, 0.1), baseline=(2.0, 0.05, 0.1))
+    found = changes(compared(better, other="label.min_rating is 3, the baseline was trained with 4"))
+    assert found["change: log_loss"].passed is None
+    assert found["change: log_loss"].sentence == (
+        "log-loss is not compared: label.min_rating is 3, the baseline was trained with 4"
+    )
+    assert found["change: auc"].reference is not None
+    assert found["change: ndcg@10"].reference is not None
+    metric, candidate, baseline = rules.deciding(list(found.values()), better, BlessingSettings(), 10, "like")
+    assert (metric, candidate, baseline) == (
+        "auc",
+        found["change: auc"].candidate,
+        found["change: auc"].reference,
+    )
+
+
+def test_a_floor_refuses_a_real_loss_alone():
+    """Beaten, lost, and neither, which is a warning whatever the setting."""
+    columns = users(candidate=(0.9, 0.05, 0.1), **{**FLOORS, "movie_mean": (0.9, 0.02, 0.1)})
+    results = decide(columns)
+    assert results["floor: bias_logistic_regression"].passed
+    even = results["floor: movie_mean"]
+    assert even.low < 0 < even.high
+    assert (even.passed, even.action) == (False, "warn")
+    assert even.sentence.endswith(": this floor is neither beaten nor lost: it may be chance")
+    assert verdict(results)
+    lost = decide(columns, floors={"movie_mean": {"margin": 0.5}})["floor: movie_mean"]
+    assert (lost.passed, lost.action) == (False, "gate")
+    assert lost.sentence.endswith("it does not beat this floor by 0.5")

@@ -111,6 +111,7 @@ def run(
             {
                 "settings": (gate or DataGateSettings()).model_dump_json(),
                 "min_rating": 4.0,
+                "positives": "liked",
                 "split_method": ingest.split.method,
                 "expect_genres": int(source.movies is not None),
             },

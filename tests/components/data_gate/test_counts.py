@@ -47,7 +47,18 @@ def test_rows_are_counted_over_batches(schema):
     assert found.movies == {b"m1": 3, b"m2": 1}
     assert found.genres == {b"Drama": 2, b"War": 1}
     assert (found.oldest, found.newest, found.in_future) == (0, NOW + 10, 1)
-    assert found.outside == {"rating": 2, "timestamp": 1}  # 7 and NaN; 0
+    assert (found.below, found.above, found.nan) == ({"timestamp": 1}, {"rating": 1}, {"rating": 1})
+    assert [values.tolist() for values in found.ratings] == [[4.0, 5.0, 7.0], [1, 1, 1]]
+
+
+def test_ratings_are_exact_steps_of_a_scale_and_bounded_counts_otherwise(schema):
+    steps = [half / 2 for half in range(1, 21)]
+    found = counts.count_batches([batch([("u", f"m{r}", r, NOW, []) for r in steps])], schema, 4.0, NOW)
+    assert found.ratings[0].tolist() == steps
+    many = [("u", "m", 1 + number / 100_000, NOW, []) for number in range(100_000)]
+    values, rows = counts.count_batches([batch(many)], schema, 4.0, NOW).ratings
+    assert len(values) <= 4096
+    assert rows.sum() == 100_000
 
 
 def test_no_rows(schema):

@@ -125,6 +125,25 @@ def test_ratings_of_the_future():
     assert "milliseconds" in found.sentence
 
 
+def test_without_times_no_rule_looks_at_them():
+    """The timestamps are 0 then; nor is there a drift from, or to, a run that had times."""
+    zero = {name: split(oldest=0, newest=0) for name in SPLITS}
+    without, with_times = dataclasses.replace(data(**zero), times=False), data()
+    bars = {"freshness": {"max_age_days": 1}, "drift": {"timestamp": {"fatal": 0.001}, "min_rows": 1}}
+    assert "age" in [finding.rule for finding in check(data(**zero), **bars)]
+    for current, baseline in ((without, None), (without, with_times), (without, without)):
+        assert check(current, baseline, **bars) == []
+    assert "step_back" in [finding.rule for finding in check(data(**zero), with_times)]
+    assert check(with_times, without) == []
+
+
+def test_times_in_a_finer_unit_than_seconds_name_the_key():
+    for factor, what in ((10**3, "milliseconds"), (10**6, "microseconds"), (10**9, "nanoseconds")):
+        newest = NOW * factor
+        finding = only(check(data(test=split(newest=newest, in_future=2000))))
+        assert f"they look like {what} where seconds are due: see data.timestamp_unit" in finding.sentence
+
+
 def test_age_is_off_by_default():
     old = {name: split(newest=NOW - 10 * 86_400) for name in SPLITS}
     assert check(data(**old)) == []
@@ -225,3 +244,81 @@ def test_a_refusal_has_the_first_and_the_number_of_the_others():
     assert "1. train has too little to learn from: 10 rows" in message
     assert ("and 1 more" in message) == (len(findings) == 6)
     assert "and 3 warnings, in the log" in message
+
+
+def ratings(values: dict[float, int]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array(list(values), float), np.array(list(values.values()))
+
+
+def test_values_below_and_above_a_domain_are_counted_apart():
+    counts = split(below=Counter(rating=12), above=Counter(rating=700), nan=Counter(rating=3))
+    for kind, rows in (("SMALL_FLOAT", 12), ("BIG_FLOAT", 700), ("HAS_NAN", 3)):
+        found = anomalies_pb2.Anomalies(baseline=SCHEMA)
+        found.anomaly_info["rating"].reason.add(
+            type=getattr(anomalies_pb2.AnomalyInfo, f"FLOAT_TYPE_{kind}"), description="d"
+        )
+        (finding,) = rules.schema_anomalies({"train": found}, data(train=counts), DataGateSettings())
+        assert finding.rows == rows
+        assert f"in {rows:,} of 2,000 rows" in finding.sentence
+
+
+def test_a_label_rule_for_another_scale_is_told_with_a_better_one():
+    """0 to 10: 96 % are 4 and above."""
+    scale = ratings({1.0: 40, 3.0: 40, 5.0: 400, 7.0: 700, 8.0: 500, 10.0: 320})
+    found = only(check(data(train=split(positives=1920, ratings=scale))))
+    assert (found.rule, found.level, found.found) == ("one_label", "warn", "96.0%")
+    assert found.accept == "--set label.min_rating=8"
+    assert "96.0% of the rows of train are likes, ratings of 4 and above" in found.sentence
+    assert "with label.min_rating=8 41.0% are" in found.sentence
+    few = only(check(data(train=split(positives=100, ratings=scale))))
+    assert (few.rule, few.found) == ("one_label", "95.0%")
+    assert check(data(train=split(positives=1700, ratings=scale))) == []
+
+
+def test_where_every_rating_is_a_positive_their_values_are_no_gate():
+    one_sided = data(train=split(positives=2000))
+    strict = [f for f in check(one_sided) if f.level == "fatal"]
+    assert [f.feature for f in strict] == ["not liked rows"]
+    found = rules.check(one_sided, None, {}, SCHEMA, DataGateSettings(), Expectations(NOW, positives="rated"))
+    assert [(f.feature, f.level) for f in found] == [("not liked rows", "warn")]
+    anomalies = anomalies_pb2.Anomalies(baseline=SCHEMA)
+    anomalies.anomaly_info["rating"].reason.add(
+        type=anomalies_pb2.AnomalyInfo.FLOAT_TYPE_BIG_FLOAT, description="d"
+    )
+    for positives, level in (("liked", "fatal"), ("rated", "warn")):
+        found = rules.check(
+            data(),
+            None,
+            {"train": anomalies},
+            SCHEMA,
+            DataGateSettings(),
+            Expectations(NOW, positives=positives),
+        )
+        assert [(f.rule, f.level) for f in found] == [("FLOAT_TYPE_BIG_FLOAT", level)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_random_split_of_counts_with_a_long_tail_is_no_skew(seed):
+    """Plays of a song: the greatest of them is in one of the splits alone."""
+    random = np.random.default_rng(seed)
+    plays = np.round(random.pareto(0.8, 60_000) + 1)
+    halves = np.split(random.permutation(plays), 2)
+    one, other = (split(rows=30_000, ratings=np.unique(half, return_counts=True)) for half in halves)
+    bars = DataGateSettings().skew
+    ((feature, distance),) = rules.of_ratings(one, other, bars)
+    assert feature == "rating"
+    assert distance < bars.rating.warn / 5
+    heavier = split(rows=30_000, ratings=np.unique(2 * halves[1] + 1, return_counts=True))
+    ((_, distance),) = rules.of_ratings(one, heavier, bars)
+    assert distance > bars.rating.fatal
+
+
+def test_the_divergence_of_ratings_by_hand():
+    """Half and half against all: base 2, by Jensen and Shannon."""
+    one, other = split(ratings=ratings({1.0: 50, 5.0: 50})), split(ratings=ratings({5.0: 100}))
+    ((_, distance),) = rules.of_ratings(one, other, DataGateSettings().skew)
+    # P is (1/2, 1/2), Q (0, 1), and their mean (1/4, 3/4).
+    by_hand = (0.5 * math.log2(0.5 / 0.25) + 0.5 * math.log2(0.5 / 0.75)) / 2 + math.log2(1 / 0.75) / 2
+    assert distance == pytest.approx(by_hand)
+    ((_, same),) = rules.of_ratings(one, one, DataGateSettings().skew)
+    assert same == 0

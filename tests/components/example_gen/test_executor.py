@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from components.errors import DataError
-from components.example_gen import builtin, component, detection, executor
+from components.example_gen import builtin, component, detection, executor, formats
 from components.example_gen.settings import IngestSettings
 
 Ingest = Callable[..., Any]
@@ -80,7 +80,7 @@ def test_movielens_100k(ingest: Ingest) -> None:
     assert not any(name.startswith("examples/.") for name in out.files)
 
 
-@pytest.mark.parametrize("method", ["leave_last_out", "user_hash"])  # the others: test_buckets
+@pytest.mark.parametrize("method", ["leave_last_out", "user_hash", "random"])  # the others: test_buckets
 def test_bytes_do_not_depend_on_the_ranges(
     ml_csv: Callable[..., Path], ingest: Ingest, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -91,7 +91,7 @@ def test_bytes_do_not_depend_on_the_ranges(
     assert reference.files == ingest(folder, config, "ranges").files
 
 
-@pytest.mark.parametrize("method", ["user_time", "time"])
+@pytest.mark.parametrize("method", ["user_time", "time", "random"])
 def test_buckets(
     ml_csv: Callable[..., Path], ingest: Ingest, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -145,6 +145,61 @@ def test_duplicates(ml_csv: Callable[..., Path], ingest: Ingest) -> None:
         assert rows["u1", "1"] == first
         assert rows["u1", "2"] == second
         assert (out.counts["num_rows"], out.counts["num_duplicates"]) == (480, 3)
+
+
+@pytest.mark.parametrize("method", ["random", "user_hash"])
+def test_without_times(ml_csv: Callable[..., Path], ingest: Ingest, method: str) -> None:
+    """Times are 0 and said not to be there; of a rating given twice the last in the file is kept, by default."""
+    folder = ml_csv(many() + b"u1,1,0.5,5\nu1,1,1.5,1\n")
+    [first] = [float(line.split(b",")[2]) for line in many().split(b"\n") if line.startswith(b"u1,1,")]
+    for policy, rating in (("first", first), ("latest", 1.5)):
+        config = settings(columns={"timestamp": None}, split={"method": method}, duplicates=policy)
+        out = ingest(folder, config, policy)
+        assert out.counts["num_rows"] == 480
+        assert {row[3] for split in out.splits.values() for row in split} == {0}
+        assert [row[2] for split in out.splits.values() for row in split if row[:2] == ("u1", "1")] == [
+            rating
+        ]
+        assert out.examples.get_int_custom_property("without_times") == 1
+        for name in ("oldest_timestamp", "newest_timestamp"):
+            assert name not in out.examples.mlmd_artifact.custom_properties
+    users = {split: {row[0] for row in rows} for split, rows in out.splits.items()}
+    if method == "random":
+        assert len(users["train"]) == 40
+        assert len(out.splits["test"]) == pytest.approx(96, abs=25)
+    else:
+        assert not users["train"] & users["test"]
+
+
+def test_times_are_recorded_where_there_are_any(ml_csv: Callable[..., Path], ingest: Ingest) -> None:
+    properties = ingest(ml_csv(many())).examples.mlmd_artifact.custom_properties
+    assert properties["oldest_timestamp"].int_value == 1000
+    assert properties["newest_timestamp"].int_value == 1096
+    assert "without_times" not in properties
+
+
+@pytest.mark.parametrize("length", [127, 128, 16_383, 16_384, 16_400, 2_100_000])
+def test_a_feature_of_any_length_is_a_good_record(length: int, ingest: Ingest, tmp_path: Path) -> None:
+    """Many genres, as a single one is bounded: their bytes in every example, around each length of a length."""
+    genres = [f"{i:010d}" for i in range(length // 12)] + ["x" * (length % 12)]
+    folder = tmp_path / "ml"
+    folder.mkdir()
+    (folder / "ratings.csv").write_bytes(many(4, 12))
+    (folder / "movies.csv").write_text("movieId,title,genres\n1,a," + "|".join(genres) + "\n")
+    out = ingest(folder)
+    seen = [row[4] for split in out.splits.values() for row in split if row[1] == "1"]
+    assert seen == [[genre for genre in genres if genre]] * 4
+
+
+def test_ids_as_long_as_they_may_be(ml_csv: Callable[..., Path], ingest: Ingest) -> None:
+    """And no longer, which names file and line."""
+    longest = b"u" * formats.MAX_ID_BYTES
+    out = ingest(ml_csv(many().replace(b"u1,", longest + b",")))
+    assert {row[0] for row in out.splits["train"]} >= {longest.decode()}
+    folder = ml_csv(many() + longest + b"u,1,1,1\n")
+    message = refuse(ingest, folder)
+    assert f"{folder / 'ratings.csv'}:482: userId has 1,025 bytes, of which 1,024 are the most" in message
+    assert len(message) < 2000
 
 
 def test_a_rating_of_an_unknown_movie_is_kept_and_counted(

@@ -155,9 +155,9 @@ def test_parquet_types(tmp_path: Path) -> None:
         }
     )
     pq.write_table(table, tmp_path / "r.parquet")
-    rows, [reject] = read_all(detection.detect(str(tmp_path), DEFAULT))
-    assert rows == [("7", "a", 3.0, 1_000_000_000)]
-    assert "expected whole seconds" in reject.reason
+    rows, rejects = read_all(detection.detect(str(tmp_path), DEFAULT))
+    assert rows == [("7", "a", 3.0, 1_000_000_000), ("8", "b", 4.0, 1_000_000_000)]
+    assert rejects == []
 
 
 def test_a_time_of_nineteen_digits_is_no_second_whatever_stands_beside_it(tmp_path: Path) -> None:
@@ -211,8 +211,9 @@ def test_timestamps(ml_csv: Callable[..., Path], timestamp: str, expected: int |
     folder = ml_csv(f"userId,movieId,rating,timestamp\n1,1,1,{timestamp}\n".encode())
     rows, rejects = read_all(detection.detect(str(folder), DEFAULT))
     assert [r[3] for r in rows] == ([] if expected is None else [expected])
+    hint = "; it looks like an ISO date: set data.timestamp_unit to iso" if "-09-" in timestamp else ""
     assert [r.reason for r in rejects] == (
-        [f"timestamp is '{timestamp}', expected whole seconds"] if expected is None else []
+        [f"timestamp is '{timestamp}', expected whole seconds{hint}"] if expected is None else []
     )
 
 
@@ -306,6 +307,280 @@ def test_titles_genres_and_years(
     movies, rejects = formats.read_movies(str(folder / "movies.csv"), "ml-csv", DEFAULT)
     assert rejects == []
     assert tuple(movies.to_pylist()[0].values())[1:] == expected
+
+
+UNITS = [
+    ("s", "1556884800.0", 1556884800),
+    ("s", "1556884800000000000", "; it looks like nanoseconds: set data.timestamp_unit to ns"),
+    ("s", "1556884800123.5", "; it looks like milliseconds: set data.timestamp_unit to ms"),
+    ("s", "2019-05-03 12:00:00", "; it looks like an ISO date: set data.timestamp_unit to iso"),
+    ("ms", "1556884800999", 1556884800),
+    ("ms", "1556884800999.0", 1556884800),
+    ("ms", "-1", -1),
+    ("ms", "2019-05-03", "; it looks like an ISO date: set data.timestamp_unit to iso"),
+    ("us", "1556884800999999", 1556884800),
+    ("ns", "1556884800999999999", 1556884800),
+    ("ns", "1556884800999999999.0", 1556884800),
+    ("iso", "2019-05-03T12:00:00Z", 1556884800),
+    ("iso", "2019-05-03 12:00:00", 1556884800),
+    ("iso", "2019-05-03T12:00", 1556884800),
+    ("iso", "2019-05-03T12:00:00.987654321Z", 1556884800),
+    ("iso", "2019-05-03T14:00:00+02:00", 1556884800),
+    ("iso", "2019-05-03 08:00:00-0400", 1556884800),
+    ("iso", "2019-05-03", 1556841600),
+    ("iso", "1969-12-31T23:59:59.5", -1),
+    ("iso", "2019-02-30", ""),
+    ("iso", "2019-05-03T25:00:00Z", ""),
+    ("iso", "20190503", "; it looks like seconds: set data.timestamp_unit to s"),
+    ("iso", "1556884800123", "; it looks like milliseconds: set data.timestamp_unit to ms"),
+    ("iso", "yesterday", ""),
+]
+
+
+@pytest.mark.parametrize(("unit", "text", "expected"), UNITS)
+@pytest.mark.parametrize("layout", ["csv", "parquet"])
+def test_times_in_a_declared_unit(
+    tmp_path: Path, layout: str, unit: str, text: str, expected: int | str
+) -> None:
+    """Read straight, and with a bad row beside it that has every row looked at; a wrong unit is proposed another."""
+    config = IngestSettings.model_validate({"timestamp_unit": unit})
+    for with_bad_row in (False, True):
+        times, users = [text, text], ["1", " " if with_bad_row else "2"]
+        if layout == "csv":
+            lines = "".join(f"{user},1,3,{time}\n" for user, time in zip(users, times, strict=True))
+            (tmp_path / "r.csv").write_text("user_id,movie_id,rating,timestamp\n" + lines)
+        else:
+            table = pa.table({"user_id": users, "movie_id": ["1", "1"], "rating": [3, 3], "timestamp": times})
+            pq.write_table(table, tmp_path / "r.parquet")
+        rows, rejects = read_all(detection.Source(layout, str(tmp_path), f"r.{layout}", None), config)
+        if isinstance(expected, int):
+            assert [row[3] for row in rows] == [expected] * (2 - with_bad_row)
+        else:
+            assert rows == []
+            assert f"timestamp is {text!r}, expected " in rejects[0].reason
+            assert rejects[0].reason.endswith(expected or "Z")
+
+
+def test_times_of_parquet_that_are_numbers_or_moments(tmp_path: Path) -> None:
+    """Numbers are in the declared unit, moments in their own."""
+    seconds = 1556884800
+    for unit, kind, value in (
+        ("ms", pa.int64(), seconds * 1000 + 999),
+        ("ms", pa.float64(), seconds * 1000.0 + 999),
+        ("ns", pa.int64(), seconds * 10**9 + 1),
+        ("s", pa.timestamp("ms"), seconds * 1000 + 999),
+        ("iso", pa.timestamp("ns", "Europe/Paris"), seconds * 10**9 + 1),
+        ("iso", pa.int64(), None),
+    ):
+        times = pa.array([seconds if value is None else value]).cast(kind)
+        table = pa.table({"user_id": [1], "movie_id": [1], "rating": [3], "timestamp": times})
+        pq.write_table(table, tmp_path / "r.parquet", version="2.6")
+        config = IngestSettings.model_validate({"timestamp_unit": unit})
+        rows, rejects = read_all(detection.detect(str(tmp_path), config), config)
+        assert rows == ([] if value is None else [("1", "1", 3.0, seconds)])
+        assert len(rejects) == (value is None)
+
+
+@given(st.integers(-(2**33), 2**33), st.sampled_from(["ms", "us", "ns"]), st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+def test_a_fraction_of_a_second_is_floored(
+    tmp_path: Path, seconds: int, unit: str, data: st.DataObject
+) -> None:
+    ticks = formats._TICKS[unit]
+    value = seconds * ticks + data.draw(st.integers(0, ticks - 1))
+    (tmp_path / "r.csv").write_text(f"user_id,movie_id,rating,timestamp\n1,1,3,{value}\n")
+    config = IngestSettings.model_validate({"timestamp_unit": unit})
+    rows, rejects = read_all(detection.detect(str(tmp_path), config), config)
+    assert (rows, rejects) == ([("1", "1", 3.0, seconds)], [])
+
+
+@pytest.mark.parametrize("layout", ["ml-100k", "ml-dat", "ml-csv", "recbole", "csv", "parquet"])
+@pytest.mark.parametrize("has_column", [True, False])
+def test_ratings_without_times(tmp_path: Path, layout: str, has_column: bool) -> None:
+    """Every layout reads without times, whether or not it has a column for them; they are 0 then."""
+    config = IngestSettings.model_validate(
+        {"layout": layout, "columns": {"timestamp": None}, "split": {"method": "random"}}
+    )
+    separator = {"ml-100k": "\t", "ml-dat": "::", "recbole": "\t"}.get(layout, ",")
+    header = {
+        "ml-csv": ["userId", "movieId", "rating", "timestamp"],
+        "recbole": ["user_id:token", "item_id:token", "rating:float", "timestamp:float"],
+        "csv": ["user_id", "movie_id", "rating", "timestamp"],
+        "parquet": ["user_id", "movie_id", "rating", "timestamp"],
+    }.get(layout)
+    rows = [["1", "2", "3.5", "not a time"], ["07", "2", "4", ""]]
+    width = 4 if has_column else 3
+    path = tmp_path / "r.parquet"
+    if layout == "parquet":
+        assert header
+        pq.write_table(pa.table(dict(zip(header[:width], zip(*rows, strict=True), strict=False))), path)
+    else:
+        path = tmp_path / "r.csv"
+        lines = [*([header] if header else []), *rows]
+        path.write_text("".join(separator.join(line[:width]) + "\n" for line in lines))
+    source = detection.Source(layout, str(tmp_path), path.name, None)
+    assert read_all(source, config) == ([("1", "2", 3.5, 0), ("07", "2", 4.0, 0)], [])
+
+
+def test_a_field_that_is_utf_8_is_read_as_such_and_any_other_as_the_layout_says(tmp_path: Path) -> None:
+    """In ml-dat and ml-100k; an id is the same whatever stands beside it, in either file."""
+    latin, utf8 = "Misérables".encode("latin-1"), "Misérables".encode()
+    for layout, separator, ratings, movies in (
+        ("ml-dat", b"::", "ratings.dat", "movies.dat"),
+        ("ml-100k", b"\t", "u.data", "u.item"),
+    ):
+        folder = tmp_path / layout
+        folder.mkdir()
+        lines = [(utf8, b"1"), (utf8, b"\xe9"), (latin, b"1")]
+        (folder / ratings).write_bytes(b"".join(separator.join([u, m, b"4", b"5\n"]) for u, m in lines))
+        table = [(utf8, utf8), (b"2", latin), (b"3", "片".encode())]
+        tail = [b"Drama"] if layout == "ml-dat" else [b"", b"", b"", *[b"0"] * 19]
+        between = separator if layout == "ml-dat" else b"|"
+        (folder / movies).write_bytes(b"".join(between.join([m, t, *tail]) + b"\n" for m, t in table))
+        source = detection.detect(str(folder), DEFAULT)
+        assert source.layout == layout
+        rows, rejects = read_all(source)
+        assert [row[:2] for row in rows] == [("Misérables", "1"), ("Misérables", "é"), ("Misérables", "1")]
+        assert rejects == []
+        assert [m[:2] for m in read_movies(source)] == [
+            ("Misérables", "Misérables"),
+            ("2", "Misérables"),
+            ("3", "片"),
+        ]
+        forced = IngestSettings(encoding="ISO-8859-1")
+        assert read_all(source, forced)[0][0][0] == "MisÃ©rables"
+
+
+@pytest.mark.parametrize("column", ["user_id", "movie_id"])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("a\nb", "is 'a\\nb', with a line break or another control character, which no vocabulary keeps"),
+        ("a\rb", "is 'a\\rb', with a line break"),
+        ("a\x00b", "is 'a\\x00b', with a line break"),
+        ("a\u2028b", "is 'a\\u2028b', with a line break"),
+        ("7\n", "is '7\\n', with a line break"),
+        ("é" * 513, "has 1,026 bytes, of which 1,024 are the most: 'éé"),
+        ("", "is missing"),
+        (" \t", "is missing"),
+        (b"\xffa", "is b'\\xffa', which is not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("kind", [pa.binary(), pa.string(), pa.large_string(), "dictionary"])
+def test_an_id_that_no_vocabulary_keeps(
+    tmp_path: Path, column: str, value: str | bytes, reason: str, kind: Any
+) -> None:
+    """In Parquet of any type of text; the rows beside it are kept."""
+    raw = pa.array([b"1", value if isinstance(value, bytes) else value.encode(), b"2"], pa.binary())
+    # Arrow does not look whether text from a file is UTF-8, so neither does this.
+    text = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
+    large = pa.Array.from_buffers(
+        pa.large_string(), 3, pa.array(raw.to_pylist(), pa.large_binary()).buffers()
+    )
+    ids = {pa.binary(): raw, pa.string(): text, pa.large_string(): large}.get(kind, text)
+    if kind == "dictionary":
+        ids = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2], pa.int32()), text)
+    columns = {"user_id": ["1", "1", "2"], "movie_id": ["1", "1", "2"], column: ids}
+    table = pa.table({**columns, "rating": [1, 2, 3], "timestamp": [1, 2, 3]})
+    pq.write_table(table, tmp_path / "r.parquet")
+    rows, [reject] = read_all(detection.detect(str(tmp_path), DEFAULT))
+    assert [row[:2] for row in rows] == [("1", "1"), ("2", "2")]
+    assert (reject.line, reject.file) == (2, str(tmp_path / "r.parquet"))
+    assert f"{column} {reason}" in reject.reason
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'"a\rb",1,3,4', "userId is 'a\\rb', with a line break or another control character"),
+        (b"a\rb,1,3,4", "userId is 'a\\rb', with a line break"),
+        (b"a,1\x1f1,3,4", "movieId is '1\\x1f1', with a line break"),
+        (b"x" * 1025 + b",1,3,4", "userId has 1,025 bytes, of which 1,024 are the most: 'xxx"),
+        (
+            b"1,1,3,4\r2,1,3,4",
+            "7 field(s), expected 4 separated by ','; there are carriage returns within the line",
+        ),
+    ],
+)
+def test_an_id_of_a_line_that_no_vocabulary_keeps(
+    ml_csv: Callable[..., Path], line: bytes, reason: str
+) -> None:
+    folder = ml_csv(b"userId,movieId,rating,timestamp\n8,1,1,1\n" + line + b"\n9,1,1,1\n")
+    rows, [reject] = read_all(detection.detect(str(folder), DEFAULT))
+    assert [row[0] for row in rows] == ["8", "9"]
+    assert reject.line == 3
+    assert reason in reject.reason
+    assert reject.text == line.decode()
+
+
+def test_a_value_of_any_length_is_told_in_a_line(ml_csv: Callable[..., Path]) -> None:
+    """And kept in some kilobytes."""
+    huge = b"9" * 3_000_000
+    for line in (huge + b",1,3,4", b"1,1," + huge + b",4", b"1,1,3," + huge, b"1,1,3,4," + huge):
+        folder = ml_csv(b"userId,movieId,rating,timestamp\n" + line + b"\n")
+        rows, [reject] = read_all(detection.detect(str(folder), DEFAULT))
+        assert rows == []
+        assert len(reject.reason) < 400
+        assert 4000 < len(reject.text) <= 4096
+        assert "(3,000,0" in reject.text
+
+
+@pytest.mark.parametrize(
+    ("genre", "reason"),
+    [
+        ("a\nb", "a genre is 'a\\nb', with a line break or another control character"),
+        ("a\x1fb", "a genre is 'a\\x1fb', with a line break"),
+        ("x" * 257, "a genre has 257 bytes, of which 256 are the most"),
+        (b"\xff", "a genre is b'\\xff', which is not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("as_list", [True, False])
+def test_a_genre_that_no_vocabulary_keeps(
+    tmp_path: Path, genre: str | bytes, reason: str, as_list: bool
+) -> None:
+    raw = genre if isinstance(genre, bytes) else genre.encode()
+    genres = [[b"Drama"], [b"War", raw]] if as_list else [b"Drama", b"|".join([b"War", raw][as_list:])]
+    column = pa.array(genres, pa.list_(pa.binary()) if as_list else pa.binary())
+    if not as_list and isinstance(genre, bytes):
+        column = pa.array([b"Drama", raw], pa.binary())
+    pq.write_table(
+        pa.table({"movie_id": [1, 2], "title": ["a", "b"], "genres": column}), tmp_path / "m.parquet"
+    )
+    movies, [reject] = formats.read_movies(str(tmp_path / "m.parquet"), "parquet", DEFAULT)
+    assert movies["genres"].to_pylist() == [["Drama"]]
+    assert (reject.line, reject.text) == (2, "2,b")
+    assert reason in reject.reason
+
+
+def test_genres_may_be_numbers_and_titles_are_on_one_line(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "movie_id": [1, 2],
+            "title": ["One\r\nof \x1f two\u2028 (1990)", None],
+            "genres": pa.array([[3, None, 5], None], pa.list_(pa.int64())),
+        }
+    )
+    pq.write_table(table, tmp_path / "m.parquet")
+    movies, rejects = formats.read_movies(str(tmp_path / "m.parquet"), "parquet", DEFAULT)
+    assert rejects == []
+    assert [list(m.values())[1:] for m in movies.to_pylist()] == [
+        ["One of   two  (1990)", ["3", "5"], 1990],
+        ["", [], None],
+    ]
+
+
+def test_a_title_of_a_line_with_a_carriage_return(ml_csv: Callable[..., Path]) -> None:
+    folder = ml_csv(b"", b'movieId,title,genres\n1,"One\rtwo",Drama\n')
+    movies, rejects = formats.read_movies(str(folder / "movies.csv"), "ml-csv", DEFAULT)
+    assert (movies["title"].to_pylist(), rejects) == (["One two"], [])
+
+
+def test_a_title_that_is_not_utf_8(tmp_path: Path) -> None:
+    table = pa.table({"movie_id": [1, 2], "title": pa.array([b"a", b"\xff"]), "genres": ["x", "y"]})
+    pq.write_table(table, tmp_path / "m.parquet")
+    movies, [reject] = formats.read_movies(str(tmp_path / "m.parquet"), "parquet", DEFAULT)
+    assert movies["movie_id"].to_pylist() == ["1"]
+    assert (reject.line, reject.reason) == (2, "title is not UTF-8")
 
 
 def test_optional_movie_columns(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from components.errors import ConfigError
 from components.example_gen import settings as settings_module
 from components.example_gen.settings import IngestSettings
 
@@ -25,11 +26,35 @@ from components.example_gen.settings import IngestSettings
         ({"split": {"eval_fraction": 0.5, "test_fraction": 0.5}}, "sum must be below 1"),
         ({"split": {"eval_fraction": 0}}, "greater than 0"),
         ({"columns": {"user_id": "a", "movie_id": "a"}}, "column of its own"),
+        ({"timestamp_unit": "minutes"}, "'iso'"),
+        ({"ratings_file": "a\0b"}, "NUL"),
+        ({"movies_file": "\0"}, "NUL"),
     ],
 )
 def test_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         IngestSettings.model_validate(values)
+
+
+@pytest.mark.parametrize("method", ["user_time", "time", "leave_last_out"])
+def test_a_split_by_time_without_times_is_refused_with_both_keys(method: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        IngestSettings.model_validate({"columns": {"timestamp": None}, "split": {"method": method}})
+    message = str(caught.value)
+    for part in (
+        f"The split {method} needs times",
+        "keys data.columns.timestamp and data.split.method",
+        "set data.split.method to random",
+        "user_hash",
+        "name the column in data.columns.timestamp",
+    ):
+        assert part in message
+
+
+@pytest.mark.parametrize("method", ["random", "user_hash"])
+def test_a_split_that_looks_at_no_times_needs_none(method: str) -> None:
+    values = {"columns": {"timestamp": None}, "split": {"method": method}}
+    assert IngestSettings.model_validate(values).columns.timestamp is None
 
 
 def test_json_round_trip() -> None:

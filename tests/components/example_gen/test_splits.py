@@ -96,6 +96,45 @@ def test_user_hash_is_the_same_everywhere() -> None:
     assert splits.user_digest("1", b"bucket") != 5_113_130_216_588_085_322
 
 
+PAIRS = st.sets(st.tuples(st.integers(0, 5), st.integers(0, 12)), min_size=1, max_size=60).map(sorted)
+USERS, MOVIES = [f"user {u}" for u in range(6)], [f"movie {m}" for m in range(13)]
+
+
+def at_random(pairs: list[tuple[int, int]], fractions: tuple[float, float]) -> dict[tuple[int, int], int]:
+    users, movies = zip(*pairs, strict=True)
+    split = splits.random(np.array(users), np.array(movies), USERS, MOVIES, *fractions)
+    return dict(zip(pairs, split.tolist(), strict=True))
+
+
+@given(PAIRS, FRACTIONS, st.data())
+def test_random_looks_at_the_rating_alone(
+    pairs: list[tuple[int, int]], fractions: tuple[float, float], data: st.DataObject
+) -> None:
+    """Every user has a rating in train; no other rating has another split for what else is rated, or in which order."""
+    split = at_random(pairs, fractions)
+    assert {user for user, _ in pairs} == {user for (user, _), part in split.items() if part == splits.TRAIN}
+    some = data.draw(st.lists(st.sampled_from(pairs), min_size=1, unique=True))
+    of_some = at_random(some, fractions)
+    moved = [pair for pair in some if of_some[pair] != split[pair]]
+    assert all(splits.TRAIN in (of_some[pair], split[pair]) for pair in moved)
+    # At most the one rating that is in train for the user's sake, here and there.
+    assert all(sum(pair[0] == user for pair in moved) <= 2 for user in range(6))
+
+
+def test_random_is_the_same_everywhere() -> None:
+    """Known answers, and the shares that were asked for."""
+    users, movies = (column.ravel() for column in np.indices((200, 100)))
+    names = [str(i) for i in range(200)]
+    split = splits.random(users, movies, names, names[:100], 0.1, 0.2)
+    assert np.bincount(split).tolist() == pytest.approx([14_000, 2_000, 4_000], rel=0.04)
+    by_user = np.bincount(users[split == splits.TEST], minlength=200)
+    by_movie = np.bincount(movies[split == splits.TEST], minlength=100)
+    # Neither users nor movies are taken whole: a binomial's spread is 4 of 20, and 5.7 of 40.
+    assert 3 < by_user.std() < 5
+    assert 4 < by_movie.std() < 7.5
+    assert split[:12].tolist() == [0, 0, 0, 0, 1, 2, 2, 0, 1, 0, 2, 0]
+
+
 @given(ROWS, FRACTIONS, st.randoms())
 def test_codes_do_not_matter(
     rows: list[tuple[int, int]], fractions: tuple[float, float], random: object
