@@ -117,14 +117,10 @@ def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with_options(error: MarqueeError, options: str) -> MarqueeError:
-    """The error with the commands that it suggests called as this one is, and about the same pipeline."""
+    """The error with the commands that it suggests completed."""
 
     def completed(text: str | None) -> str | None:
-        return text and re.sub(
-            r"`marquee( [^`]*)?`",
-            lambda found: f"`{' '.join(filter(None, [_command() + (found[1] or ''), options]))}`",
-            text,
-        )
+        return text and _completed(text, options)
 
     return type(error)(
         completed(error.problem) or "",
@@ -132,6 +128,15 @@ def _with_options(error: MarqueeError, options: str) -> MarqueeError:
         found=completed(error.found),
         expected=completed(error.expected),
         fix=completed(error.fix),
+    )
+
+
+def _completed(text: str, options: str) -> str:
+    """A text in which each suggested `marquee ...` is called as this one is, and about the same pipeline."""
+    return re.sub(
+        r"`marquee( [^`]*)?`",
+        lambda found: f"`{' '.join(filter(None, [_command() + (found[1] or ''), options]))}`",
+        text,
     )
 
 
@@ -1065,7 +1070,9 @@ def _repair(console: Console, config: PipelineConfig) -> None:
     store = open_store(config)
     for sentence in repair(config, store) if store else []:
         logging.getLogger("marquee").warning("Repair: %s.", sentence)
-        console.headed("  Repaired", "yellow", f": {sentence}.")
+        of_call = click.get_current_context().params
+        options = shlex.join(_options(of_call["file"], of_call["overrides"]))
+        console.headed("  Repaired", "yellow", f": {_completed(sentence, options)}.")
     for sentence in strays(config, store):
         console.headed("  Warning", "yellow", f": {sentence}.")
 
