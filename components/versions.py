@@ -39,7 +39,6 @@ _CAUSES: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("enough free space", "free some space, for example with `marquee gc`, and run again"),
     errno.EDQUOT: ("room in the quota", "free some space, for example with `marquee gc`, and run again"),
     errno.EFBIG: ("files of the model's size to be allowed", "raise the limit (`ulimit -f`) and run again"),
-    errno.ENOTDIR: ("a folder", "a part of this path is a file: choose another folder with the key root"),
     errno.EROFS: ("a folder that can be written", "mount it writable, or choose another with the key root"),
     errno.EACCES: (
         "a folder that can be written",

@@ -117,14 +117,10 @@ def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with_options(error: MarqueeError, options: str) -> MarqueeError:
-    """The error with the commands that it suggests called as this one is, and about the same pipeline."""
+    """The error with the commands that it suggests completed."""
 
     def completed(text: str | None) -> str | None:
-        return text and re.sub(
-            r"`marquee( [^`]*)?`",
-            lambda found: f"`{' '.join(filter(None, [_command() + (found[1] or ''), options]))}`",
-            text,
-        )
+        return text and _completed(text, options)
 
     return type(error)(
         completed(error.problem) or "",
@@ -132,6 +128,15 @@ def _with_options(error: MarqueeError, options: str) -> MarqueeError:
         found=completed(error.found),
         expected=completed(error.expected),
         fix=completed(error.fix),
+    )
+
+
+def _completed(text: str, options: str) -> str:
+    """A text in which each suggested `marquee ...` is called as this one is, and about the same pipeline."""
+    return re.sub(
+        r"`marquee( [^`]*)?`",
+        lambda found: f"`{' '.join(filter(None, [_command() + (found[1] or ''), options]))}`",
+        text,
     )
 
 
@@ -339,12 +344,13 @@ def _first_line(error: BaseException) -> str:
 
 
 def _figures(summary: dict[str, Any]) -> str:
-    """What the model reached, by the metrics of its objective, and the baseline by the one that decides."""
+    """What the model reached, by the metrics of its objective."""
     k = summary.get("primary_k")
     names = ["auc", "log_loss"] if summary["objective"] == "like" else [f"ndcg@{k}", f"recall@{k}"]
     names += [metric] if (metric := summary.get("metric")) and metric not in names else []
     reached = [f"{metric_title(name)} {summary[name]:.4f}" for name in names if name in summary]
-    return f"{', '.join(reached)} on the test split{_beside_baseline(summary)}"
+    text = f"{', '.join(reached)} on the test split"
+    return text + _beside_baseline(summary)
 
 
 def _beside_baseline(summary: dict[str, Any]) -> str:
@@ -950,7 +956,6 @@ def gc(
       marquee gc --keep 3 --dry-run
       marquee gc --keep 3
     """
-    from components.versions import is_full
     from pipeline.config import load_config
     from pipeline.console import captured, print_table
     from pipeline.garbage import collect
@@ -961,13 +966,10 @@ def gc(
     _exists(config)
     with _locked(config, "gc", wait) as dead, captured(None) as console:
         put_right = dry_run
-        try:
+        with suppress(StorageError):  # on a full disk this may need what is yet to be freed
             if not dry_run:
                 _recover(None if as_json else console, config, dead)
                 put_right = True
-        except StorageError as error:  # it may need the space that is yet to be freed
-            if not is_full(error):
-                raise
         store = open_store(config)
         warnings = strays(config, store)
         for sentence in warnings if not as_json else []:
@@ -1068,7 +1070,9 @@ def _repair(console: Console, config: PipelineConfig) -> None:
     store = open_store(config)
     for sentence in repair(config, store) if store else []:
         logging.getLogger("marquee").warning("Repair: %s.", sentence)
-        console.headed("  Repaired", "yellow", f": {sentence}.")
+        of_call = click.get_current_context().params
+        options = shlex.join(_options(of_call["file"], of_call["overrides"]))
+        console.headed("  Repaired", "yellow", f": {_completed(sentence, options)}.")
     for sentence in strays(config, store):
         console.headed("  Warning", "yellow", f": {sentence}.")
 
@@ -1148,12 +1152,10 @@ def _flags(file: str | None, overrides: Sequence[str]) -> str:
 
 def _command() -> str:
     """How this command is called from here."""
-    called = Path(sys.argv[0]).resolve()
-    found = shutil.which("marquee")
-    by_name = called.name != "marquee" or (
-        found and Path(found).resolve() == called
-    )  # else: `python -c`, say
-    return "marquee" if by_name else _short(called)
+    called, found = Path(sys.argv[0]).resolve(), shutil.which("marquee")
+    if called.name != "marquee" or (found and Path(found).resolve() == called):  # the first: `python -c`, say
+        return "marquee"
+    return _short(called)
 
 
 def _short(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 import reprlib
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from components.blessing.settings import BlessingSettings
 from components.data_gate.settings import DataGateSettings
 from components.errors import ConfigError
-from components.example_gen.settings import IngestSettings, without_nul
+from components.example_gen.settings import IngestSettings
 from components.models.hyperparameters import MODEL_CONFIGS, AnyModelConfig, DotProductConfig
 from components.models.search_space import Dimension, search_space
 from components.ranking.settings import RankingSettings
@@ -34,8 +35,7 @@ BUILTIN = "builtin:"
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".dat", ".inter", ".data")
 # The name of folders and, with those of components, of rows in a database, which take 255.
 _NAME_CHARS = 100
-# Of a file's name, and of a path, less what TFX puts below the root.
-_PART_BYTES, _ROOT_BYTES = 255, 3500
+_ROOT_BYTES = 3500  # of the 4096 that a path may have, as TFX's own folders are below it
 # Components of TFX have Beam read `<artifact>/*`, and Beam has no way to take what stands before it literally.
 _PATTERN = frozenset("*?[\\")
 
@@ -56,7 +56,6 @@ class DataConfig(IngestSettings):
     @field_validator("path")
     @classmethod
     def _expand(cls, value: str) -> str:
-        without_nul(value)
         return str(Path(value).expanduser()) if value.startswith("~") else value
 
     @property
@@ -208,18 +207,6 @@ class PipelineConfig(_Section):
             raise ValueError("a name, as the pipeline's folder under root bears it")
         return value
 
-    @field_validator("root")
-    @classmethod
-    def _fits_a_path(cls, value: str) -> str:
-        path = Path(value).absolute()
-        longest = max(len(os.fsencode(part)) for part in path.parts)
-        if longest > _PART_BYTES or len(os.fsencode(path)) > _ROOT_BYTES:
-            raise ValueError(
-                f"a path of at most {_ROOT_BYTES:,} bytes, with names of at most {_PART_BYTES}: there are"
-                f" {len(os.fsencode(path)):,}, and {longest:,} in the longest name"
-            )
-        return value
-
     @model_validator(mode="after")
     def _root_is_no_pattern(self) -> PipelineConfig:
         root = str(Path(self.root).resolve())
@@ -238,13 +225,17 @@ class PipelineConfig(_Section):
     @model_validator(mode="after")
     def _root_can_be_a_folder(self) -> PipelineConfig:
         problem, found = "", ""
+        size = len(os.fsencode(self.pipeline_root))
+        too_long = size > _ROOT_BYTES
         try:
             if not stat.S_ISDIR(self.pipeline_root.stat().st_mode):
                 problem, found = "The pipeline's root is no folder.", str(self.pipeline_root)
         except NotADirectoryError:
             problem, found = "The pipeline's root is below a file.", str(self.pipeline_root)
-        except OSError:  # it is not there yet, or cannot be looked at
-            pass
+        except OSError as error:
+            too_long = too_long or error.errno == errno.ENAMETOOLONG  # of one of the names in it
+        if too_long:
+            problem, found = "The path of the pipeline's root is too long.", f"{size:,} bytes"
         if problem:
             raise ConfigError(
                 problem,

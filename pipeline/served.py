@@ -109,7 +109,7 @@ class ServedModel:
             for movie in self.movies.values()
             if wanted in (movie.title.casefold(), str(movie).casefold())
         ]
-        found = exact or [movie for movie in self.movies.values() if wanted in movie.title.casefold()]
+        found = exact or [movie for movie in self.movies.values() if wanted in str(movie).casefold()]
         if len(found) == 1:
             return found[0]
         if not found:

@@ -293,6 +293,7 @@ def test_similar_by_title(workspace, marquee):
     assert len(table.strip().splitlines()) == 5
     as_printed = marquee("similar", "Toy Story (1995)", "-k", "3", *workspace.options)
     assert as_printed.stdout == table
+    assert marquee("similar", "oy story (1995)", "-k", "3", *workspace.options).stdout == table
     (answer,) = json.loads(marquee("similar", "toy story", "-k", "3", "--json", *workspace.options).stdout)
     assert all(1900 < movie["year"] < 2000 for movie in answer["movies"])
     many = marquee("similar", "star", *workspace.options)
