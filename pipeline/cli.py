@@ -111,24 +111,11 @@ def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
         except ConfigError:
             raise  # it is these options that are wrong
         except MarqueeError as error:
-            raise _with_options(error, shlex.join(_options(file, overrides))) from None
+            # Of the whole text, which has been cut to a terminal's measure already.
+            error.args = (_completed(str(error), shlex.join(_options(file, overrides))),)
+            raise
 
     return told
-
-
-def _with_options(error: MarqueeError, options: str) -> MarqueeError:
-    """The error with the commands that it suggests completed."""
-
-    def completed(text: str | None) -> str | None:
-        return text and _completed(text, options)
-
-    return type(error)(
-        completed(error.problem) or "",
-        where=error.where,
-        found=completed(error.found),
-        expected=completed(error.expected),
-        fix=completed(error.fix),
-    )
 
 
 def _completed(text: str, options: str) -> str:

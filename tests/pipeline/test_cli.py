@@ -9,8 +9,7 @@ import shlex
 import click
 import pytest
 
-from components.errors import ModelError
-from pipeline.cli import _flags, _utf8, _with_options, bless
+from pipeline.cli import _completed, _flags, _utf8, bless
 
 
 @pytest.mark.parametrize(
@@ -27,23 +26,13 @@ def test_suggested_commands_carry_the_options_of_this_call(marquee, tmp_path, ar
     assert shlex.split(suggested)[1:] == ["run", *options], done.stderr
 
 
-def test_every_part_of_an_error_is_completed():
-    error = ModelError(
-        "Gone; `marquee gc` tries again.",
-        where="a",
-        found="b",
-        expected="c",
-        fix="see `marquee history`, or `marquee rollback VERSION`; `ulimit -f` is none of ours",
+def test_every_suggestion_in_a_text_is_completed():
+    text = "`marquee gc` tries again; see `marquee history`, or `marquee rollback VERSION`; raise `ulimit -f`"
+    assert _completed(text, "--set root=x") == (
+        "`marquee gc --set root=x` tries again; see `marquee history --set root=x`,"
+        " or `marquee rollback VERSION --set root=x`; raise `ulimit -f`"
     )
-    found = _with_options(error, "--set root=x")
-    assert isinstance(found, ModelError)
-    assert re.fullmatch("Gone; `marquee gc --set root=x` tries again.", found.problem)
-    assert re.findall("`[^ ]+ ([^`]*)`", found.fix or "") == [
-        "history --set root=x",
-        "rollback VERSION --set root=x",
-        "-f",
-    ]
-    assert (found.where, found.found, found.expected) == ("a", "b", "c")
+    assert _completed(text, "") == text
 
 
 def test_what_is_printed_after_a_run_leads_to_the_same_pipeline():
