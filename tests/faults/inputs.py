@@ -157,7 +157,7 @@ content("semicolons", lambda place: text(place).replace(",", ";").encode(), "sep
 content("a column there twice", lambda place: text(place).replace("rating,", "userId,", 1).encode(), "userId")
 content("cut within a row", lambda place: text(place).encode()[:-14], "cut short")
 content("one row", lambda place: "\n".join(lines(place.rows[:1])).encode(), "too few ratings")
-content("thirty rows", lambda place: "\n".join(lines(place.rows[:30])).encode(), "minimum")
+content("thirty rows", lambda place: "\n".join(lines(place.rows[:30])).encode(), "too few ratings")
 
 
 def lines_case(name: str, change: Callable[[list[str]], list[str]], *says: str) -> None:
@@ -209,7 +209,7 @@ lines_case(
     "greatest value allowed",
 )
 lines_case("all of one user", each(lambda row: ["1", *row[1:]]), "data gate")
-lines_case("all of one movie", each(lambda row: [row[0], "1", *row[2:]]), "data gate")
+lines_case("all of one movie", each(lambda row: [row[0], "1", *row[2:]]), "too few ratings")
 lines_case(
     "each user once",
     lambda all_: [all_[0], *(f"u{i},{row.split(',', 1)[1]}" for i, row in enumerate(all_[1:]))],
@@ -292,11 +292,9 @@ many(
         1,
     ),
     (
-        "moments within a second",
-        lambda place: place.parquet(
-            timestamp=pa.array([1_500_000_000_500] * len(place.rows), pa.timestamp("ms"))
-        ),
-        ["ratings.parquet:1"],
+        "timestamps in words",
+        lambda place: place.parquet(timestamp=["yesterday"] * len(place.rows)),
+        ["ratings.parquet:1", "'yesterday'"],
         1,
     ),
 )
