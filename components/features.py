@@ -50,6 +50,11 @@ _METRICS = {
 }
 
 
+def deciding_metric(objective: str, primary_k: int) -> str:
+    """By what a model of this objective is judged, unless the report of its blessing says it."""
+    return f"ndcg@{primary_k}" if objective == "interaction" else "log_loss"
+
+
 def metric_title(metric: str) -> str:
     """How people call a metric, e.g. `NDCG@10` for `ndcg@10`."""
     plain, at, k = metric.partition("@")

@@ -19,10 +19,12 @@ from tfx.types.component_spec import ChannelParameter
 from tfx.utils import proto_utils
 
 from components import versions
-from components.blessing.component import BlessingReport
+from components.blessing.component import REPORT, BlessingReport
+from components.features import deciding_metric
+from components.ranking.component import RankingEvaluation
 
 # Inputs that only add to the record.
-EVALUATION_KEY, EXAMPLES_KEY, REPORT_KEY = "evaluation", "examples", "report"
+EVALUATION_KEY, EXAMPLES_KEY, RANKING_KEY, REPORT_KEY = "evaluation", "examples", "ranking", REPORT
 # What is recorded of `examples`, by the names of its custom properties; the span is set by TFX's driver.
 _OF_EXAMPLES = {
     "data_span": "span",
@@ -73,12 +75,13 @@ class Executor(pusher_executor.Executor):
         evaluation = (input_dict.get(EVALUATION_KEY) or [None])[0]
         examples = (input_dict.get(EXAMPLES_KEY) or [None])[0]
         report = (input_dict.get(REPORT_KEY) or [None])[0]
-        metrics = _metrics(evaluation) if evaluation else {}
-        objective = metric = ""
-        if report:
-            objective, metric = (report.get_string_custom_property(key) for key in ("objective", "metric"))
-        if report and metric:
-            metrics[metric] = report.get_float_custom_property("candidate_metric")
+        ranking = (input_dict.get(RANKING_KEY) or [None])[0]
+        # Reports of earlier versions of this program say neither.
+        objective = _text(report, "objective") or _text(model, "objective")
+        primary_k = (ranking and ranking.get_int_custom_property("primary_k")) or 10
+        metric = _text(report, "metric") or deciding_metric(objective, primary_k)
+        # Not the report's own figure: that may be of the part of test on which two models were compared.
+        of_ranking = {name: value for name, value in _metrics(ranking).items() if name == metric}
         of_examples = examples.mlmd_artifact.custom_properties if examples else {}
         return versions.Marker(
             kind=versions.PUSH,
@@ -90,7 +93,7 @@ class Executor(pusher_executor.Executor):
             blessing_id=blessing.id if blessing else 0,
             objective=objective,
             metric=metric,
-            metrics=metrics,
+            metrics=of_ranking | _metrics(evaluation),
             **{name: of_examples[key].int_value for name, key in _OF_EXAMPLES.items() if key in of_examples},
         )
 
@@ -102,6 +105,7 @@ class PusherSpec(standard_component_specs.PusherSpec):
         **standard_component_specs.PusherSpec.INPUTS,
         EVALUATION_KEY: ChannelParameter(type=standard_artifacts.ModelEvaluation, optional=True),
         EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        RANKING_KEY: ChannelParameter(type=RankingEvaluation, optional=True),
         REPORT_KEY: ChannelParameter(type=BlessingReport, optional=True),
     }
 
@@ -120,7 +124,8 @@ class AtomicPusher(Pusher):
         infra_blessing: That of a serving validator, if there is one.
         evaluation: Its float custom properties are recorded as metrics.
         examples: Its span, and the times of its oldest and newest rating, are recorded.
-        report: Of the blessing; what the model is for, and the figure that decided, are recorded.
+        ranking: Of it the figure is recorded that decided, where that is one of the ranking.
+        report: Of the blessing: what the model is for, and which figure decided, are recorded.
     """
 
     SPEC_CLASS = PusherSpec
@@ -134,6 +139,7 @@ class AtomicPusher(Pusher):
         infra_blessing: types.BaseChannel | None = None,
         evaluation: types.BaseChannel | None = None,
         examples: types.BaseChannel | None = None,
+        ranking: types.BaseChannel | None = None,
         report: types.BaseChannel | None = None,
     ) -> None:
         base_component.BaseComponent.__init__(
@@ -144,6 +150,7 @@ class AtomicPusher(Pusher):
                 infra_blessing=infra_blessing,
                 evaluation=evaluation,
                 examples=examples,
+                ranking=ranking,
                 report=report,
                 push_destination=push_destination,
                 pushed_model=types.Channel(type=standard_artifacts.PushedModel),
@@ -151,10 +158,14 @@ class AtomicPusher(Pusher):
         )
 
 
-def _metrics(evaluation: types.Artifact) -> dict[str, float]:
-    found = evaluation.mlmd_artifact.custom_properties
+def _metrics(of: types.Artifact | None) -> dict[str, float]:
+    found = of.mlmd_artifact.custom_properties if of else {}
     return {
         name: value.double_value
         for name, value in found.items()
         if value.WhichOneof("value") == "double_value"
     }
+
+
+def _text(of: types.Artifact | None, name: str) -> str:
+    return (of.get_string_custom_property(name) or "") if of else ""

@@ -335,6 +335,11 @@ def storage(path: Path, problem: str) -> Iterator[None]:
         ) from error
 
 
+def is_full(error: StorageError) -> bool:
+    """Whether it is for want of space, so that removing files helps."""
+    return error.found in (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+
+
 def storage_error(error: BaseException, path: Path, problem: str) -> StorageError | None:
     """The error to show if a full or read-only disk is behind `error`, whoever has wrapped it; else None."""
     seen: list[BaseException] = []

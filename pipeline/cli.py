@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -101,7 +103,33 @@ def _configured(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
     ):
         command = option(command)
-    return command
+
+    @wraps(command)
+    def told(file: str | None, overrides: tuple[str, ...], **rest: Any) -> Any:
+        try:
+            return command(file=file, overrides=overrides, **rest)
+        except ConfigError:
+            raise  # it is these options that are wrong
+        except MarqueeError as error:
+            # Of the whole text, which has been cut to a terminal's measure already.
+            error.args = (_completed(str(error), shlex.join(_options(file, overrides))),)
+            raise
+
+    return told
+
+
+def _completed(text: str, options: str) -> str:
+    """A text in which each suggested `marquee ...` is called as this one is, and about the same pipeline."""
+    return re.sub(
+        r"`marquee( [^`]*)?`",
+        lambda found: f"`{' '.join(filter(None, [_command() + (found[1] or ''), options]))}`",
+        text,
+    )
+
+
+def _utf8(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """What ML Metadata can hold: in place of bytes that are not UTF-8 a mark."""
+    return os.fsencode(value).decode(errors="replace")
 
 
 _k = click.option(
@@ -155,10 +183,8 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
     config = load_config(file, overrides)
     # A wrong input is told before TFX is imported and before anything is written.
     config.data.source()
-    with _session(config, "run", wait, verbose, f"{config.model.name} on {config.data.path}") as (
-        console,
-        log,
-    ):
+    title = f"{config.model.name} ({config.model.objective}) on {config.data.path}"
+    with _session(config, "run", wait, verbose, title) as (console, log):
         done = _run(console, config, log)
         blessed = _report(console, config, done, _flags(file, overrides))
     sys.exit(0 if blessed else 1)
@@ -306,11 +332,11 @@ def _first_line(error: BaseException) -> str:
 
 def _figures(summary: dict[str, Any]) -> str:
     """What the model reached, by the metrics of its objective."""
-    ndcg, recall = (f"{metric}@{summary['primary_k']}" for metric in ("ndcg", "recall"))
-    if summary["objective"] == "interaction" and ndcg in summary:
-        text = f"{metric_title(ndcg)} {summary[ndcg]:.4f}, {recall} {summary[recall]:.4f} on the test split"
-    else:
-        text = f"AUC {summary['auc']:.4f}, log-loss {summary['log_loss']:.4f} on the test split"
+    k = summary.get("primary_k")
+    names = ["auc", "log_loss"] if summary["objective"] == "like" else [f"ndcg@{k}", f"recall@{k}"]
+    names += [metric] if (metric := summary.get("metric")) and metric not in names else []
+    reached = [f"{metric_title(name)} {summary[name]:.4f}" for name in names if name in summary]
+    text = f"{', '.join(reached)} on the test split"
     return text + _beside_baseline(summary)
 
 
@@ -544,7 +570,9 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
             return
         if not runs:
             console.print(
-                f"No runs of {config.name} under {_short(config.pipeline_root)}; `marquee run` makes one."
+                f"No runs of {config.name} under {_short(config.pipeline_root)};"
+                f" `{_command()} {shlex.join(['run', *_options(file, overrides)])}` makes one.",
+                soft_wrap=True,
             )
             return
         columns = [("run", "left"), ("state", "left"), ("model", "left"), ("for", "left"), ("rows", "right")]
@@ -564,7 +592,7 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
             ]
             for row in runs
         ]
-        print_table(console, f"Runs of {config.name}", columns, rows, droppable=("rows", "state"))
+        print_table(console, f"Runs of {config.name}", columns, rows, droppable=("rows", "version", "model"))
         console.print()
         if versions:
             console.print(
@@ -742,10 +770,10 @@ def schema_diff(file: str | None, overrides: tuple[str, ...], as_json: bool) -> 
         rows = [[v.feature, v.split, v.level, v.rule, v.description] for v in checked.violations]
         print_table(console, f"What the data of run {checked.run} violate", columns, rows)
         console.print()
-        features = " ".join(dict.fromkeys(v.feature for v in checked.violations if v.feature))
+        features = dict.fromkeys(v.feature for v in checked.violations if v.feature)
         # All the options, as schema_path may be one.
-        flags = shlex.join([*(["--config", file] if file else []), *(f"--set={item}" for item in overrides)])
-        console.print(f"Next: {_command()} schema accept {features} {flags}".rstrip(), soft_wrap=True)
+        words = shlex.join(["schema", "accept", *features, *_options(file, overrides)])
+        console.print(f"Next: {_command()} {words}", soft_wrap=True)
 
 
 @schema.command("accept")
@@ -836,7 +864,7 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
 
 @main.command()
 @click.argument("version", required=False)
-@click.option("--reason", default="", help="Why; recorded, and shown by `marquee history`.")
+@click.option("--reason", default="", callback=_utf8, help="Why; recorded, and shown by `marquee history`.")
 @_wait
 @_configured
 def rollback(
@@ -863,7 +891,7 @@ def rollback(
 @main.command()
 @click.argument("run_id", required=False, metavar="[RUN]")
 @click.option("--force", is_flag=True, help="Required: the gates have refused this model.")
-@click.option("--reason", default="", metavar="TEXT", help="Required: why; shown for ever.")
+@click.option("--reason", default="", metavar="TEXT", callback=_utf8, help="Required: why; shown for ever.")
 @_wait
 @_configured
 def bless(
@@ -990,7 +1018,7 @@ def _exists(config: PipelineConfig) -> None:
         raise ModelError(
             f"There is no pipeline {config.name!r} yet.",
             where=str(config.pipeline_root),
-            fix="run `marquee run` with the same --config and --set first",
+            fix="run `marquee run` first",
         )
 
 
@@ -1029,7 +1057,9 @@ def _repair(console: Console, config: PipelineConfig) -> None:
     store = open_store(config)
     for sentence in repair(config, store) if store else []:
         logging.getLogger("marquee").warning("Repair: %s.", sentence)
-        console.headed("  Repaired", "yellow", f": {sentence}.")
+        of_call = click.get_current_context().params
+        options = shlex.join(_options(of_call["file"], of_call["overrides"]))
+        console.headed("  Repaired", "yellow", f": {_completed(sentence, options)}.")
     for sentence in strays(config, store):
         console.headed("  Warning", "yellow", f": {sentence}.")
 
@@ -1092,22 +1122,27 @@ def _as_json(key: str, answers: Sequence[Answer]) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
+def _options(file: str | None, overrides: Sequence[str]) -> list[str]:
+    return [*(["--config", file] if file else []), *(part for item in overrides for part in ("--set", item))]
+
+
 def _flags(file: str | None, overrides: Sequence[str]) -> str:
-    """The options that lead to the same pipeline again."""
+    """The options that lead to the same pipeline again: which it is, and where it keeps what it knows."""
     kept = [
         item
         for item in overrides
-        if item.split(".")[0].split("=")[0] in ("name", "root") or item.startswith("data.path=")
+        if re.split(r"[.=]", item)[0].strip() in ("name", "root", "metadata")
+        or re.match(r"data(\.path)?\s*=", item)
     ]
-    parts = [*(["--config", file] if file else []), *(part for item in kept for part in ("--set", item))]
-    return "".join(f" {shlex.quote(part)}" for part in parts)
+    return "".join(f" {shlex.quote(part)}" for part in _options(file, kept))
 
 
 def _command() -> str:
     """How this command is called from here."""
-    called = Path(sys.argv[0]).resolve()
-    found = shutil.which("marquee")
-    return "marquee" if found and Path(found).resolve() == called else _short(called)
+    called, found = Path(sys.argv[0]).resolve(), shutil.which("marquee")
+    if called.name != "marquee" or (found and Path(found).resolve() == called):  # the first: `python -c`, say
+        return "marquee"
+    return _short(called)
 
 
 def _short(path: Path) -> str:

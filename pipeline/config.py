@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 import re
+import reprlib
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -16,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from components.blessing.settings import BlessingSettings
 from components.data_gate.settings import DataGateSettings
 from components.errors import ConfigError
-from components.example_gen.settings import IngestSettings, without_nul
+from components.example_gen.settings import IngestSettings
 from components.models.hyperparameters import MODEL_CONFIGS, AnyModelConfig, DotProductConfig
 from components.models.search_space import Dimension, search_space
 from components.ranking.settings import RankingSettings
@@ -29,7 +31,11 @@ if TYPE_CHECKING:
 CONFIGS = Path(__file__).parent / "configs"
 SCHEMA = Path(__file__).parent.parent / "schema" / "schema.pbtxt"
 BUILTIN = "builtin:"
-_NAME_CHARS = 100  # of a pipeline's own name, which is the name of folders
+# Endings of a ratings file that say nothing of what is in it.
+_SUFFIXES = (".csv", ".tsv", ".parquet", ".dat", ".inter", ".data")
+# The name of folders and, with those of components, of rows in a database, which take 255.
+_NAME_CHARS = 100
+_ROOT_BYTES = 3500  # of the 4096 that a path may have, as TFX's own folders are below it
 # Components of TFX have Beam read `<artifact>/*`, and Beam has no way to take what stands before it literally.
 _PATTERN = frozenset("*?[\\")
 
@@ -50,7 +56,6 @@ class DataConfig(IngestSettings):
     @field_validator("path")
     @classmethod
     def _expand(cls, value: str) -> str:
-        without_nul(value)
         return str(Path(value).expanduser()) if value.startswith("~") else value
 
     @property
@@ -152,6 +157,7 @@ class PipelineConfig(_Section):
     name: str = Field(
         "",
         pattern=r"^[A-Za-z0-9._-]*$",
+        max_length=_NAME_CHARS,
         description="Name of the pipeline: runs of one name share metadata and baseline. Default: after data.path.",
     )
     root: str = Field(
@@ -188,14 +194,18 @@ class PipelineConfig(_Section):
             path = (
                 str((data or {}).get("path") or DataConfig().path) if isinstance(data or {}, Mapping) else ""
             )
-            stem = Path(path.removeprefix(BUILTIN).replace("\0", "")).resolve().name[:_NAME_CHARS]
-            values["name"] = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "marquee"
+            stem = Path(path.removeprefix(BUILTIN)).resolve()
+            name = stem.stem if stem.suffix.lower() in _SUFFIXES else stem.name
+            name = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_NAME_CHARS]
+            values["name"] = name.strip("-.") or "marquee"
         return values
 
-    @field_validator("root")
+    @field_validator("name")
     @classmethod
-    def _no_nul(cls, value: str) -> str:
-        return without_nul(value)
+    def _is_a_folder_of_its_own(cls, value: str) -> str:
+        if value in (".", ".."):
+            raise ValueError("a name, as the pipeline's folder under root bears it")
+        return value
 
     @model_validator(mode="after")
     def _root_is_no_pattern(self) -> PipelineConfig:
@@ -215,17 +225,17 @@ class PipelineConfig(_Section):
     @model_validator(mode="after")
     def _root_can_be_a_folder(self) -> PipelineConfig:
         problem, found = "", ""
+        size = len(os.fsencode(self.pipeline_root))
+        too_long = size > _ROOT_BYTES
         try:
             if not stat.S_ISDIR(self.pipeline_root.stat().st_mode):
                 problem, found = "The pipeline's root is no folder.", str(self.pipeline_root)
         except NotADirectoryError:
             problem, found = "The pipeline's root is below a file.", str(self.pipeline_root)
         except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:
-                problem, found = (
-                    "The path of the pipeline's root is too long.",
-                    f"{len(self.root)} characters",
-                )
+            too_long = too_long or error.errno == errno.ENAMETOOLONG  # of one of the names in it
+        if too_long:
+            problem, found = "The path of the pipeline's root is too long.", f"{size:,} bytes"
         if problem:
             raise ConfigError(
                 problem,
@@ -310,11 +320,12 @@ def load_config(file: str | None = None, overrides: Sequence[str] = ()) -> Pipel
             raise ConfigError(
                 "An override is not of the form key=value.",
                 where="--set",
-                found=repr(override),
+                found=_shown(override),
                 expected="for example --set model.embedding_dim=64",
             )
-        _assign(values, key.strip(), _parse(text, key), override)
+        _assign(values, key.strip(), _parse(text, key))
         overridden.append(key.strip())
+    _refuse_nul(values, source, overridden)
     try:
         return PipelineConfig.model_validate(values)
     except ValidationError as error:
@@ -334,22 +345,110 @@ def describe(config: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, st
 def _find(file: str) -> Path:
     candidates = [Path(file), CONFIGS / f"{file}.yaml"]
     for candidate in candidates:
-        if candidate.is_file():
+        if _is(Path.is_file, candidate):
             return candidate
     names = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
     close = difflib.get_close_matches(file, names, n=1)
     raise ConfigError(
-        f"There is no configuration {file!r}.",
+        f"There is no configuration {_shown(file)}.",
         where="--config",
-        found="neither such a file nor such a name",
+        found="a folder" if _is(Path.is_dir, candidates[0]) else "neither such a file nor such a name",
         expected=f"a YAML file, or one of {', '.join(names)}",
         fix=f"did you mean {close[0]!r}?" if close else None,
     )
 
 
+def _is(kind: Callable[[Path], bool], path: Path) -> bool:
+    try:
+        return kind(path)
+    except OSError:  # too long for a name, or in a folder that may not be read
+        return False
+
+
+def read_yaml(text: str) -> Any:
+    """The value of a YAML text, in which no key may be twice: of the two, PyYAML takes the last without a word.
+
+    Raises:
+        yaml.YAMLError: It is not YAML, a key is there twice, or it is nested too deeply.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        _refuse_twice(node)
+        return loader.construct_document(node) if node else None
+    except RecursionError:
+        raise yaml.YAMLError("it is nested too deeply") from None
+    except ValueError as error:  # a date or a number that cannot be
+        raise yaml.YAMLError(str(error)) from None
+    finally:
+        loader.dispose()
+
+
+def _refuse_twice(root: yaml.Node | None) -> None:
+    left, seen = [root], set()
+    while left:
+        node = left.pop()
+        if node is None or id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            left += node.value
+        elif isinstance(node, yaml.MappingNode):
+            lines: dict[tuple[str, str], int] = {}
+            for key, value in node.value:
+                left.append(value)
+                if not isinstance(key, yaml.ScalarNode):
+                    continue
+                of_key = (key.tag, key.value)
+                if of_key in lines:
+                    first = f", first in line {lines[of_key] + 1}"
+                    problem = f"the key {_shown(key.value)} is there twice{first}"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                lines[of_key] = key.start_mark.line
+
+
+def _refuse_nul(values: Any, source: str, overridden: Sequence[str]) -> None:
+    """No file name may have a NUL, and no other text has a use for one."""
+    left: list[tuple[str, Any]] = [("", values)]
+    seen = set()
+    while left:
+        key, value = left.pop()
+        if isinstance(value, str) and "\0" in f"{key}{value}":
+            raise ConfigError(
+                "There is a NUL character in a value.",
+                where=f"{_source_of(key, source, overridden)}, key {_shown(key, bare=True)}",
+                found=_shown(value),
+                expected="text without it",
+            )
+        if isinstance(value, Mapping | list) and id(value) not in seen:
+            seen.add(id(value))
+            items = value.items() if isinstance(value, Mapping) else enumerate(value)
+            left += [(f"{key}.{name}" if key else str(name), inner) for name, inner in items]
+
+
+def _source_of(key: str, source: str, overridden: Sequence[str]) -> str:
+    below = any(f"{key}.".startswith(f"{one}.") or f"{one}.".startswith(f"{key}.") for one in overridden)
+    return "--set" if below else source
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 200
+_REPR.maxlist = _REPR.maxdict = 8
+_REPR.maxlevel = 3
+
+
+def _shown(value: Any, bare: bool = False) -> str:
+    """A value for a message, cut where it is long; `bare` without quotation marks."""
+    try:
+        text = _REPR.repr(value)
+    except ValueError:
+        text = "a number of thousands of digits"
+    return text[1:-1] if bare and isinstance(value, str) else text
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         mark = getattr(error, "problem_mark", None)
         raise ConfigError(
@@ -373,17 +472,17 @@ def _read(path: Path) -> dict[str, Any]:
 def _parse(text: str, key: str) -> Any:
     try:
         # A lone | or > would start a block of text.
-        return text if text in ("|", ">") else yaml.safe_load(text)
-    except yaml.YAMLError:
+        return text if text in ("|", ">") else read_yaml(text)
+    except yaml.YAMLError as error:
         raise ConfigError(
             "The value of an override is not YAML.",
-            where=f"--set {key}",
-            found=repr(text),
+            where=f"--set {_shown(key, bare=True)}",
+            found=f"{_shown(text)}: {getattr(error, 'problem', None) or error}",
             fix="""quote it, for example --set 'data.delimiter="&"'""",
         ) from None
 
 
-def _assign(values: dict[str, Any], key: str, value: Any, override: str) -> None:
+def _assign(values: dict[str, Any], key: str, value: Any) -> None:
     *parents, last = key.split(".")
     for parent in parents:
         inner = values.setdefault(parent, {})
@@ -391,7 +490,9 @@ def _assign(values: dict[str, Any], key: str, value: Any, override: str) -> None
             inner = values[parent] = {}
         if not isinstance(inner, dict):
             raise ConfigError(
-                f"{parent!r} has no keys below it.", where=f"--set {override}", found=repr(inner)
+                f"{_shown(parent)} has no keys below it.",
+                where=f"--set {_shown(key, bare=True)}",
+                found=_shown(inner),
             )
         values = inner
     values[last] = value
@@ -408,12 +509,12 @@ def _explained(
     found = first["input"]
     expected: str | None = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     fix = None
-    problem = f"The value of {key!r} is not allowed." if key else "The configuration is not allowed."
+    problem = f"The value of {_shown(key)} is not allowed." if key else "The configuration is not allowed."
     if first["type"] == "extra_forbidden":
         owner = _model_at(location[:-1], values)
         names = sorted(owner.model_fields) if owner else []
         close = difflib.get_close_matches(str(location[-1]), names, n=1)
-        problem, found = f"There is no key {key!r}.", location[-1]
+        problem, found = f"There is no key {_shown(key)}.", location[-1]
         if not close:  # perhaps it is right but one level off
             everywhere = [known for known, _, _ in describe(PipelineConfig())]
             close = [known for known in everywhere if known.rsplit(".", 1)[-1] == str(location[-1])][:1]
@@ -442,12 +543,11 @@ def _explained(
         found = None
     if more:
         fix = f"{fix} ({len(more)} more below this one)" if fix else f"mend this; {len(more)} more follow"
-    if any(f"{key}.".startswith(f"{one}.") or f"{one}.".startswith(f"{key}.") for one in overridden):
-        source = "--set"
+    source = _source_of(key, source, overridden)
     return ConfigError(
         problem,
-        where=f"{source}, key {key}" if key else source,
-        found=None if found is None else repr(found),
+        where=f"{source}, key {_shown(key, bare=True)}" if key else source,
+        found=None if found is None else _shown(found),
         expected=expected,
         fix=fix,
     )

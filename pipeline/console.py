@@ -23,7 +23,7 @@ from components.features import GENRES_KEY, MOVIE_KEY, USER_KEY, WITHOUT_TIMES
 from components.models.search_space import sentence
 from components.tuner.settings import METRICS
 from pipeline.interrupts import stop
-from pipeline.runs import Node, Run
+from pipeline.runs import Node, Run, decided_by
 
 _STYLES = {"done": "green", "cached": "cyan", "failed": "red", "running": "yellow", "interrupted": "red"}
 
@@ -216,9 +216,8 @@ def _width_of(
 def figure(node: Node, run: Run) -> str:
     """The figure that matters of a component that has run."""
     model = run.nodes["MovieTrainer"].output("model") if "MovieTrainer" in run.nodes else None
-    if node.id == "Evaluator" and model and model.properties.get("objective") == "interaction":
-        return "of likes, which this model does not learn: they decide nothing"
-    write = _FIGURES.get(node.id)
+    ranks = model and model.properties.get("objective") == "interaction"
+    write = (_FIGURES | (_FIGURES_OF_RANKERS if ranks else {})).get(node.id)
     return write(node) if write else ""
 
 
@@ -302,7 +301,8 @@ def _training(node: Node) -> str:
     else:
         figures = f"NDCG@10 {of['val_ndcg@10']:.4f}, recall@10 {of['val_recall@10']:.4f}"
     tuned = ", tuned" if of.get("tuned") else ""
-    text = f"{of['model_name']}{tuned}: validation {figures} at epoch {of['best_epoch']} of {of['epochs']}"
+    text = f"{of['model_name']} ({of['objective']}){tuned}: validation {figures}"
+    text += f" at epoch {of['best_epoch']} of {of['epochs']}"
     return f"{text}; {_start(of)}" if "warm_start" in of else text
 
 
@@ -355,9 +355,14 @@ def _baseline(node: Node) -> str:
 
 def _verdict(node: Node) -> str:
     of, blessing = _properties(node, "evaluation"), _properties(node, "blessing")
-    # A model that learns what is watched has no bars on likes, see `pipeline.evaluation`.
     verdict = "within the bars" if blessing.get("blessed") == 1 else "not within the bars"
     return f"test AUC {of['auc']:.4f}, log-loss {of['log_loss']:.4f}: {verdict}"
+
+
+def _verdict_on_ranker(node: Node) -> str:
+    """A model that learns what is watched has no bars on likes, see `pipeline.evaluation`."""
+    failures = json.loads(_properties(node, "evaluation").get("failures") or "[]")
+    return "; ".join(failures) or "no bars on likes, which this model does not learn"
 
 
 def _serving(node: Node) -> str:
@@ -372,6 +377,15 @@ def _serving(node: Node) -> str:
         f"loads in {of['load_seconds']:.1f} s, p95 {of['p95_ms']:.1f} ms ({of['slowest']}),"
         f" {of['size_mb']:.1f} MB, answers as the trainer does"
     )
+
+
+def _likes(node: Node) -> str:
+    of = _properties(node, "ranking")
+    if "log_loss" not in of:
+        return ""
+    floors = {"movie mean": "movie_mean_log_loss", "bias regression": "bias_logistic_regression_log_loss"}
+    shown = ", ".join(f"{name} {of[key]:.4f}" for name, key in floors.items() if key in of)
+    return f"log-loss {of['log_loss']:.4f}" + (f" ({shown})" if shown else "")
 
 
 def _ranking(node: Node) -> str:
@@ -401,7 +415,8 @@ def _decision(node: Node) -> str:
     if of.get("left_out_rows"):
         rows, left_out = of["compared_rows"], of["left_out_rows"]
         text += f"; {f'compared on {rows:,} test rows' if rows else 'compared with nothing'}, {left_out:,} left out"
-    return text
+    # Reports of earlier versions of this program do not say what decided.
+    return f"{text}; {decided_by(of)}" if "metric" in of else text
 
 
 def _push(node: Node) -> str:
@@ -430,10 +445,11 @@ _FIGURES: dict[str, Callable[[Node], str]] = {
     "Evaluator": _verdict,
     "ServingValidator": _serving,
     "InfraValidator": _serving,
-    "RankingEvaluator": _ranking,
+    "RankingEvaluator": _likes,
     "Blessing": _decision,
     "Pusher": _push,
 }
+_FIGURES_OF_RANKERS = {"Evaluator": _verdict_on_ranker, "RankingEvaluator": _ranking}
 
 
 def _width(terminal: TextIO) -> int | None:

@@ -31,7 +31,7 @@ def find(runs: Sequence[Run], wanted: str | None) -> Run:
             return decided[-1]
         raise ModelError(
             "No run has come to a decision yet.",
-            fix="run `marquee run` with the same --config and --set first",
+            fix="run `marquee run` first",
         )
     found = [run for run in runs if wanted in (run.id, run.summary().get("version"))]
     # Of the runs that pushed nothing as nothing had changed, the first is meant: it pushed the version.

@@ -11,7 +11,6 @@ much, the files go first; what a process that dies then leaves `repair.check` no
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,12 +88,15 @@ def collect(config: PipelineConfig, store: Store | None, keep: int, dry_run: boo
     )
     if dry_run:
         return removal
-    for path in old_versions:
-        versions.remove(path)
     marked = False
-    with suppress(StorageError):  # ML Metadata needs some space itself
+    try:
         _mark(store, old)
         marked = True
+    except StorageError as error:  # ML Metadata needs some space itself
+        if not versions.is_full(error):
+            raise
+    for path in old_versions:
+        versions.remove(path)
     with versions.storage(config.artifact_root, "An artifact cannot be removed; `marquee gc` tries again."):
         for artifact in old:
             remove_files(config, artifact)

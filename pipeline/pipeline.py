@@ -263,6 +263,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         infra_blessing=serving_validator.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
         examples=examples,
+        ranking=ranking.outputs["ranking"],
         report=blessing.outputs["report"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_model_dir))

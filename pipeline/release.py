@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components import versions
 from components.errors import ModelError
+from components.features import deciding_metric
 from pipeline import repair
 from pipeline.config import PipelineConfig
 from pipeline.recovery import record
@@ -78,7 +79,7 @@ def history(config: PipelineConfig, store: Store | None) -> list[Release]:
         marker = versions.read_marker(path)
         found.setdefault(path.name, (vars(marker) | {"pushed_version": path.name}) if marker else {})
     here = {path.name for path in present}
-    return [
+    releases = [
         Release(
             version,
             "served" if version == served else "kept" if version in here else "removed",
@@ -99,6 +100,19 @@ def history(config: PipelineConfig, store: Store | None) -> list[Release]:
         )
         for version, of in sorted(found.items(), key=lambda item: int(item[0]))
     ]
+    if all(one.metric for one in releases):
+        return releases
+    # Pushed by an earlier version of this program: what decided is known of the run.
+    runs = {run.id: run.summary() for run in read_runs(config)}
+    return [one if one.metric else _judged(one, runs.get(one.run_id, {})) for one in releases]
+
+
+def _judged(release: Release, summary: dict[str, Any]) -> Release:
+    if "objective" not in summary:
+        return release
+    metric = summary.get("metric") or deciding_metric(summary["objective"], summary.get("primary_k", 10))
+    of_run = {metric: summary[metric]} if metric in summary else {}
+    return replace(release, objective=summary["objective"], metric=metric, metrics=of_run | release.metrics)
 
 
 def forced(releases: list[Release]) -> list[Release]:
@@ -212,7 +226,11 @@ def bless(config: PipelineConfig, store: Store | None, run: str | None, reason: 
         raise ModelError(
             "This run has no model.", where=f"run {found.id}", found=found.state, fix="choose another run"
         )
-    if found.summary().get("blessed"):
+    summary = found.summary()
+    metric = summary.get("metric") or deciding_metric(
+        summary.get("objective", ""), summary.get("primary_k", 10)
+    )
+    if summary.get("blessed"):
         raise ModelError(
             "The model of this run is blessed already.",
             where=f"run {found.id}",
@@ -244,23 +262,18 @@ def bless(config: PipelineConfig, store: Store | None, run: str | None, reason: 
         data_span=of.get("span"),
         oldest_timestamp=of.get("oldest_timestamp"),
         newest_timestamp=of.get("newest_timestamp"),
-        objective=found.summary().get("objective", ""),
-        metric=found.summary().get("metric", ""),
-        metrics=_metrics(of, found),
+        objective=summary.get("objective", ""),
+        metric=metric,
+        metrics={
+            **({metric: summary[metric]} if metric in summary else {}),
+            **{name: value for name, value in of.items() if isinstance(value, float)},
+        },
         reason=reason,
         by=_who(),
     )
     artifact = _live_model(store, model.id, f"run {found.id}")
     source = Path(model.uri) / repair.EXPORT
     return _push(config, store, "forced_blessing", "marquee.ForcedBlessing", artifact, source, marker)
-
-
-def _metrics(of: dict[str, Any], run: Run) -> dict[str, float]:
-    metrics = {name: value for name, value in of.items() if isinstance(value, float)}
-    summary = run.summary()
-    if "candidate_metric" in summary:
-        metrics[summary["metric"]] = summary["candidate_metric"]
-    return metrics
 
 
 def _push(

@@ -12,7 +12,7 @@ from typing import Any
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.features import metric_title
+from components.features import deciding_metric, metric_title
 from components.versions import versions
 from pipeline.config import PipelineConfig
 from pipeline.locking import holder
@@ -133,6 +133,9 @@ class Run:
             for name in (f"{of}{metric}@{k}" for metric in ("ndcg", "recall") for of in ("", "popularity_")):
                 if name in ranking.properties:
                     found[name] = ranking.properties[name]
+            metric = found.get("metric", "")
+            if "@" in metric and metric in ranking.properties:
+                found[metric] = ranking.properties[metric]
         blessing = self._output("Blessing", "blessing")
         if blessing:
             found["blessed"] = blessing.properties.get("blessed") == 1
@@ -169,9 +172,8 @@ def decided_by(figures: Mapping[str, Any]) -> str:
     Args:
         figures: Of `Run.summary`, or of a pushed version. Those of older versions do not name the metric.
     """
-    k = figures.get("primary_k", 10)
-    metric = figures.get("metric") or (
-        f"ndcg@{k}" if figures.get("objective") == "interaction" else "log_loss"
+    metric = figures.get("metric") or deciding_metric(
+        figures.get("objective", ""), figures.get("primary_k", 10)
     )
     value = figures.get("candidate_metric", figures.get(metric))
     if value is None:

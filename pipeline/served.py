@@ -55,7 +55,7 @@ class ServedModel:
                 "No model has been pushed yet.",
                 where=str(serving_model_dir),
                 expected="a pushed version",
-                fix="run `marquee run` with the same --config and --set first",
+                fix="run `marquee run` first",
             )
         self.path = versions[-1]
         lacking = missing(self.path)
@@ -109,7 +109,7 @@ class ServedModel:
             for movie in self.movies.values()
             if wanted in (movie.title.casefold(), str(movie).casefold())
         ]
-        found = exact or [movie for movie in self.movies.values() if wanted in movie.title.casefold()]
+        found = exact or [movie for movie in self.movies.values() if wanted in str(movie).casefold()]
         if len(found) == 1:
             return found[0]
         if not found:

@@ -118,7 +118,7 @@ def split_values(text: str, key: str) -> list[str]:
     listed = f"[{text}]"
     try:
         node = yaml.compose(listed, Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         raise ConfigError(
             "The values are not YAML separated by commas.",
             where=f"--over {key}",

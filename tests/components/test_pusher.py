@@ -11,7 +11,9 @@ from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
 from components import versions
+from components.blessing.component import BlessingReport
 from components.pusher import Executor
+from components.ranking.component import RankingEvaluation
 from tests.components.test_versions import saved_model
 
 
@@ -29,12 +31,18 @@ def artifacts(tmp_path):
     examples.set_int_custom_property("span", 3)
     examples.set_int_custom_property("oldest_timestamp", 874724710)
     examples.set_int_custom_property("newest_timestamp", 893286638)
+    ranking, report = RankingEvaluation(), BlessingReport()
+    ranking.set_int_custom_property("primary_k", 5)
+    for name, value in {"ndcg@5": 0.2, "recall@5": 0.1, "popularity_ndcg@5": 0.15}.items():
+        ranking.set_float_custom_property(name, value)
     pushed.uri = str(tmp_path / "pushed_model")
     inputs = {
         "model": [model],
         "model_blessing": [blessing],
         "evaluation": [evaluation],
         "examples": [examples],
+        "ranking": [ranking],
+        "report": [report],
     }
     return inputs, {"pushed_model": [pushed]}
 
@@ -85,7 +93,32 @@ def test_model_that_is_not_blessed_is_not_pushed(artifacts, tmp_path):
 
 def test_what_only_completes_the_record_is_optional(artifacts, tmp_path):
     inputs, outputs = artifacts
-    del inputs["evaluation"], inputs["examples"]
+    for key in ("evaluation", "examples", "ranking", "report"):
+        del inputs[key]
     assert push((inputs, outputs), tmp_path / "serving").get_int_custom_property("pushed") == 1
     marker = versions.read_marker(versions.versions(tmp_path / "serving")[0])
     assert (marker.data_span, marker.newest_timestamp, marker.metrics) == (None, None, {})
+
+
+def test_version_says_what_its_model_is_for_and_what_decided(artifacts, tmp_path):
+    (report,) = artifacts[0]["report"]
+    report.set_string_custom_property("objective", "interaction")
+    report.set_string_custom_property("metric", "recall@5")
+    pushed = push(artifacts, tmp_path / "serving")
+    marker = versions.read_marker(versions.versions(tmp_path / "serving")[0])
+    assert (marker.objective, marker.metric) == ("interaction", "recall@5")
+    assert marker.metrics == {"auc": 0.75, "recall@5": 0.1}
+    assert pushed.get_string_custom_property("objective") == "interaction"
+    assert pushed.get_string_custom_property("metric") == "recall@5"
+    assert pushed.get_float_custom_property("recall@5") == 0.1
+
+
+@pytest.mark.parametrize(
+    ("objective", "metric", "metrics"),
+    [("interaction", "ndcg@5", {"auc": 0.75, "ndcg@5": 0.2}), ("like", "log_loss", {"auc": 0.75})],
+)
+def test_where_the_report_does_not_say_it_the_model_does(artifacts, tmp_path, objective, metric, metrics):
+    artifacts[0]["model"][0].set_string_custom_property("objective", objective)
+    push(artifacts, tmp_path / "serving")
+    marker = versions.read_marker(versions.versions(tmp_path / "serving")[0])
+    assert (marker.objective, marker.metric, marker.metrics) == (objective, metric, metrics)

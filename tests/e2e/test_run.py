@@ -158,12 +158,14 @@ def test_another_model_is_compared_with_the_blessed_one(workspace):
     assert other.summary()["model_name"] == "genre_mlp"
     baseline = other.nodes["latest_blessed_model"].output("model")
     assert baseline.id == first.nodes["MovieTrainer"].output("model").id
-    # The same model on the same examples has the same AUC as when it was the candidate.
-    assert other.summary()["baseline_auc"] == pytest.approx(first.summary()["auc"], abs=1e-6)
+    # The same model on the same examples has the same figure as when it was the candidate.
+    assert other.summary()["metric"] == "log_loss"
+    assert other.summary()["baseline_metric"] == pytest.approx(first.summary()["log_loss"], abs=1e-4)
+    assert other.summary()["left_out_rows"] == 0
+    assert (
+        f"the baseline's log-loss there is {other.summary()['baseline_metric']:.4f}" in workspace.other.stdout
+    )
     ranking = other.nodes["RankingEvaluator"].output("ranking").properties
-    assert ranking["baseline_auc"] == pytest.approx(
-        other.summary()["baseline_auc"], abs=2e-3
-    )  # TFMA's is interpolated
     assert ranking["auc"] == pytest.approx(other.summary()["auc"], abs=2e-3)
 
 
@@ -293,6 +295,7 @@ def test_similar_by_title(workspace, marquee):
     assert len(table.strip().splitlines()) == 5
     as_printed = marquee("similar", "Toy Story (1995)", "-k", "3", *workspace.options)
     assert as_printed.stdout == table
+    assert marquee("similar", "oy story (1995)", "-k", "3", *workspace.options).stdout == table
     (answer,) = json.loads(marquee("similar", "toy story", "-k", "3", "--json", *workspace.options).stdout)
     assert all(1900 < movie["year"] < 2000 for movie in answer["movies"])
     many = marquee("similar", "star", *workspace.options)
@@ -367,12 +370,12 @@ def test_bad_data_stop_the_run_and_the_served_model_is_as_before(
         "The data gate refuses these ratings",
         "rating of train is above the greatest value allowed",
         "found 20 to 100, the schema says 0.5 to 5",
-        "marquee schema accept rating",
         "0.50 times",
         "of the last blessed run",
         "data_gate.volume.rows.fatal=0.",
     ):
         assert words in done.stderr
+    assert re.search(f"`marquee schema accept rating .*schema_path={re.escape(str(schema))}`", done.stderr)
     assert "Traceback" not in done.stdout + done.stderr
     assert lines_of(done)["DataGate"][0] == "failed"
     assert "Transform" not in lines_of(done)

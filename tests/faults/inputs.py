@@ -303,6 +303,12 @@ many(
         ["ratings.parquet:1", "12:00:00"],
         1,
     ),
+    (
+        "timestamps in words",
+        lambda place: place.parquet(timestamp=["yesterday"] * len(place.rows)),
+        ["ratings.parquet:1", "'yesterday'"],
+        1,
+    ),
 )
 
 
@@ -336,7 +342,7 @@ many(
     ("no such path", lambda place: place.run(place.folder / "nowhere"), ["does not exist"], 1),
     ("an empty path", lambda place: place.run(""), ["data.path"], 2),
     ("a path with a NUL", lambda place: ["run", "--config", str(_nul_config(place))], ["data.path"], 2),
-    ("a path of 5,000 characters", lambda place: place.run("x" * 5000), ["data.path"], 1),
+    ("a path of 5,000 characters", lambda place: place.run("x" * 5000), ["input path", "name too long"], 1),
     ("a device", lambda place: place.run("/dev/zero", "data.layout=csv"), ["/dev/zero"], 1),
     ("a built-in data set that is none", lambda place: place.run("builtin:ml-1b"), ["builtin:ml-100k"], 2),
 )

@@ -8,7 +8,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.models.hyperparameters import GenreMlpConfig
-from pipeline.config import CONFIGS, PipelineConfig, describe, load_config
+from pipeline.config import CONFIGS, PipelineConfig, describe, load_config, read_yaml
 
 
 def test_defaults_are_movielens_100k():
@@ -44,7 +44,18 @@ def test_a_model_without_a_name_is_the_default_one():
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("/data/my ratings/", "my-ratings"), ("ratings.csv", "ratings.csv"), (".", Path.cwd().name)],
+    [
+        ("/data/my ratings/", "my-ratings"),
+        ("ratings.csv", "ratings"),
+        ("a/u.data", "u"),
+        ("ml-1m.DAT", "ml-1m"),
+        ("v1.2", "v1.2"),
+        ("log.parquet.old", "log.parquet.old"),
+        (".csv", "csv"),
+        (".", Path.cwd().name),
+        pytest.param("x" * 5000, "x" * 100, id="long"),
+        ("/", "marquee"),
+    ],
 )
 def test_the_name_follows_the_path(path, name):
     assert load_config(overrides=[f"data.path={path}"]).name == name
@@ -68,6 +79,14 @@ def test_the_name_follows_the_path(path, name):
         (["model=mlp"], ["'mlp'", "model.name=mlp"]),
         (["nonsense"], ["key=value"]),
         (["data.delimiter=&"], ["data.delimiter", "'&'", "quote it"]),
+        (["name=.."], ["key name", "'..'", "folder under root"]),
+        (["name=."], ["key name", "'.'", "folder under root"]),
+        (["name=a/b"], ["key name", "'a/b'"]),
+        ([f"name={'x' * 300}"], ["key name", "at most 100 characters"]),
+        (['root="a\\0b"'], ["key root", "NUL"]),
+        (['data={path: "a\\0b"}'], ["key data.path", "NUL"]),
+        (["model={name: mlp, name: neumf}"], ["'name' is there twice"]),
+        ([f"data.path={'[' * 5000}{']' * 5000}"], ["data.path", "nested too deeply"]),
     ],
 )
 def test_a_mistake_is_named_with_key_value_and_what_is_allowed(overrides, parts):
@@ -100,6 +119,76 @@ def test_every_key_is_described():
     assert all(text for _, _, text in described), [key for key, _, text in described if not text]
 
 
+@pytest.mark.parametrize(
+    ("content", "line", "part"),
+    [
+        (
+            "model: {name: mlp}\nroot: x\nmodel: {name: neumf}\n",
+            3,
+            "the key 'model' is there twice, first in line 1",
+        ),
+        (
+            "data:\n  path: a\n  split: {method: time}\n  path: b\n",
+            4,
+            "the key 'path' is there twice, first in line 2",
+        ),
+        ("data:\n- {a: 1,\n   a: 2}\n", 3, "the key 'a' is there twice, first in line 2"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused_with_its_line(tmp_path, content, line, part):
+    file = tmp_path / "mine.yaml"
+    file.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(file))
+    assert caught.value.where == f"{file}:{line}"
+    assert caught.value.found == part
+
+
+def test_anchors_and_merges_are_no_key_twice(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "model: &m {name: mlp, epochs: 3}\ntuning: {tune: false}\nmodel_: &n {<<: *m, epochs: 4}\n"
+    )
+    assert read_yaml(file.read_text())["model_"] == {"name": "mlp", "epochs": 4}
+
+
+def test_a_folder_is_no_configuration(tmp_path):
+    with pytest.raises(ConfigError, match="a folder"):
+        load_config(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"], ids=["long", "NUL"])
+def test_what_cannot_be_a_file_is_no_configuration(name):
+    with pytest.raises(ConfigError, match="There is no configuration"):
+        load_config(name)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [f"model.embedding_dim={'x' * 100_000}"],
+        [f"model.{'x' * 100_000}=1"],
+        ["x" * 100_000],
+        [f"data.path=[{'x' * 100_000}"],
+        [f"{'x' * 100_000}.y=1", f"{'x' * 100_000}.y.z=1"],
+        # 9 ** 8 values where each alias is written out.
+        [
+            "model={"
+            + "".join(f"k{i}: &a{i} [{','.join([f'*a{i - 1}' if i else '1'] * 9)}], " for i in range(8))
+            + "}"
+        ],
+        [f"model.embedding_dim=0x{'f' * 50_000}"],
+        [f"model.embedding_dim={'1' * 50_000}"],
+        ["data.path=2001-99-99"],
+    ],
+    ids=["value", "key", "override", "YAML", "parent", "aliases", "hexadecimal", "digits", "date"],
+)
+def test_values_in_messages_are_cut(overrides):
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, overrides)
+    assert len(str(caught.value)) < 3000
+
+
 @pytest.mark.parametrize("root", ["x[a-z]", "x*", "x?/y", "x\\y", "[a/../b["])
 def test_a_root_that_beam_would_take_for_a_pattern_is_refused(tmp_path, monkeypatch, root):
     """As it is written, or by the folder it is in."""
@@ -114,6 +203,13 @@ def test_a_root_that_beam_would_take_for_a_pattern_is_refused(tmp_path, monkeypa
         load_config()
     # Where the data are does not matter.
     assert load_config(None, [f"root={tmp_path}", f"data.path='{inner}'"]).pipeline_root.parent == tmp_path
+
+
+@pytest.mark.parametrize("root", ["x" * 300, "x/" * 1900], ids=["name", "path"])
+def test_a_root_leaves_room_for_what_is_below_it(root):
+    with pytest.raises(ConfigError, match="too long") as caught:
+        load_config(None, [f"root={root}"])
+    assert "keys root and name" in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["root", "data.path", "data.ratings_file"])
