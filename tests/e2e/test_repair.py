@@ -152,9 +152,6 @@ def test_the_baselines_model_is_gone(workspace):
     assert "until then the blessed model before it is the baseline" in told
     baseline = workspace.last().nodes["latest_blessed_model"].output("model")
     assert baseline.id < model.id
-<<<<<<< HEAD
     assert "baseline_metric" in workspace.last().summary()
-=======
     assert workspace.last().nodes["Evaluator"].state == "done"
->>>>>>> work-state
     check_at_rest(workspace.config)
