@@ -130,11 +130,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         if settings.duplicates == "error" and summary["num_duplicates"]:
             raise _duplicates_error(summary, parts)
-        counts = summary["num_by_split"]
+        counts, again = summary["num_by_split"], summary["num_duplicates"]
         if not all(counts):
             raise DataError(
                 "A split would be empty: there are too few ratings for it.",
                 found=f"{sum(counts):,} ratings of {summary['num_users']:,} users,"
+                + (f" {again:,} that repeat a user and movie left out," if again else "")
                 + f" by {settings.split.method} into "
                 + ", ".join(f"{n:,} {split}" for split, n in zip(SPLITS, counts, strict=True)),
                 expected="at least one rating in each of " + ", ".join(SPLITS),

@@ -79,7 +79,7 @@ def is_folder(path: str) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as error:
-        raise _unreadable("input path", path, error) from error
+        raise _unreadable("input path", path, error, fix="correct data.path") from error
     raise DataError("The input path does not exist.", where=path, fix="correct data.path")
 
 
@@ -97,13 +97,13 @@ def list_folder(path: str) -> list[str]:
         raise _unreadable("folder", path, error) from error
 
 
-def _unreadable(what: str, path: str, error: Exception) -> DataError:
+def _unreadable(what: str, path: str, error: Exception, fix: str | None = None) -> DataError:
     reason = getattr(error, "strerror", None) or str(error)
     denied = isinstance(error, PermissionError)
     return DataError(
         f"The {what} cannot be read: {reason}.",
         where=path,
-        fix="give the user that runs Marquee the right to read it" if denied else None,
+        fix="give the user that runs Marquee the right to read it" if denied else fix,
     )
 
 

@@ -646,14 +646,14 @@ def _check_ratings(
     bad = np.zeros(rows.num_rows, bool)
     for values in converted.values():
         bad |= values.is_null().to_numpy(zero_copy_only=False)
-    for i in np.flatnonzero(bad).tolist():
-        found = {key: _value(column, i) for key, column in columns.items()}
+    at = np.flatnonzero(bad)
+    found = {key: _values(column.take(pa.array(at))) for key, column in columns.items()}
+    amiss = {key: values.is_null().to_numpy(zero_copy_only=False)[at] for key, values in converted.items()}
+    for n, i in enumerate(at.tolist()):
         reasons = [
-            f"{part.format.names[key]} {_problem(key, found[key], unit)}"
-            for key, values in converted.items()
-            if not values[i].is_valid
+            f"{part.format.names[key]} {_problem(key, found[key][n], unit)}" for key in amiss if amiss[key][n]
         ]
-        text = texts[i] if texts is not None else ",".join(map(str, found.values()))
+        text = texts[i] if texts is not None else ",".join(str(values[n]) for values in found.values())
         rejects.append(Reject(part.path, lines[i], "; ".join(reasons), text))
     if TIMESTAMP_KEY not in converted:
         converted[TIMESTAMP_KEY] = pa.array(np.zeros(rows.num_rows, np.int64))
@@ -671,16 +671,19 @@ def _check_ratings(
     return table, sorted(rejects, key=lambda r: r.line)
 
 
-def _value(column: pa.Array, i: int) -> Any:
-    """One value as it was written; bytes where it is text that is not UTF-8."""
+def _values(column: pa.Array) -> list[Any]:
+    """The values as they were written; bytes where one is text that is not UTF-8."""
     if not _is_text(column.type):
         try:
-            return column[i].as_py()
+            return column.to_pylist()
         except ValueError:  # a moment that Python cannot hold
-            return str(column[i])
-    raw = column.slice(i, 1).cast(pa.large_binary())[0].as_py()
-    text = _utf8_or_none(raw)
-    return raw if text is None else text.replace(_STAND_IN, "\r")
+            return [str(value) if value.is_valid else None for value in column]
+    raw = column.cast(pa.large_binary()).to_pylist()
+    texts = map(_utf8_or_none, raw)
+    return [
+        value if text is None else text.replace(_STAND_IN, "\r")
+        for value, text in zip(raw, texts, strict=True)
+    ]
 
 
 def _problem(key: str, found: Any, unit: str = "s") -> str:
@@ -694,7 +697,8 @@ def _problem(key: str, found: Any, unit: str = "s") -> str:
         return f"is {shown}, expected a finite number"
     if unit == "iso":
         return f"is {shown}, expected a time such as 2019-05-03T12:00:00Z{_unit_hint(str(found), unit)}"
-    return f"is {shown}, expected whole {_UNITS[unit]}{_unit_hint(str(found), unit)}"
+    whole = "whole " if unit == "s" else ""
+    return f"is {shown}, expected {whole}{_UNITS[unit]}{_unit_hint(str(found), unit)}"
 
 
 def _key_problem(found: Any, most: int) -> str | None:
@@ -718,7 +722,7 @@ def _unit_hint(text: str, unit: str) -> str:
     likely = None
     if re.match(r"\d{4}-\d{2}-\d{2}(?:[T ]|$)", text):
         likely, what = "iso", "an ISO date"
-    elif digits := re.fullmatch(r"-?(\d+)(?:\.\d*)?", text):
+    elif digits := re.fullmatch(r"-?(\d{1,19})(?:\.\d*)?", text):
         # Seconds of 12 digits would be past the year 5138.
         count = len(digits[1])
         likely = "s" if count < 12 else "ms" if count < 15 else "us" if count < 18 else "ns"
@@ -813,7 +817,7 @@ def _whole(numbers: pa.Array) -> pa.Array:
 
 def _seconds(column: pa.Array, unit: str = "s") -> pa.Array:
     """int64[n] seconds; null where the value is no time in the unit. Fractions of a second are dropped (floored),
-    but those of a number of seconds, which are none. Moments and dates of Parquet have a unit of their own."""
+    but a number of seconds has none. Moments and dates of Parquet have a unit of their own."""
     column = _decoded(column)
     if pa.types.is_date(column.type):
         column = column.cast(pa.timestamp("s"))
@@ -826,7 +830,7 @@ def _seconds(column: pa.Array, unit: str = "s") -> pa.Array:
         return pa.nulls(len(column), pa.int64())
     if pa.types.is_integer(column.type):
         return _per_second(column.cast(pa.int64(), safe=False), _TICKS[unit])
-    return _per_second(_whole(_numbers_wide(column)), _TICKS[unit])
+    return _per_second(_float_ticks(column, unit), _TICKS[unit])
 
 
 def _per_second(ticks: pa.Array, per_second: int) -> pa.Array:
@@ -838,7 +842,7 @@ def _per_second(ticks: pa.Array, per_second: int) -> pa.Array:
 
 
 def _ticks(column: pa.Array, unit: str) -> pa.Array:
-    """int64[n] of string[n]; null where the text is no whole number."""
+    """int64[n] of string[n], rounded down; null where the text is no number, or one of seconds with a fraction."""
     hexadecimal = pc.match_substring(column, "x", ignore_case=True)  # 0x10 is an integer to Arrow
     column = pc.if_else(hexadecimal, pa.scalar(None, column.type), column)
     # 18 digits are within 64 bits whatever they are, and no moment has more, but in nanoseconds.
@@ -846,11 +850,20 @@ def _ticks(column: pa.Array, unit: str) -> pa.Array:
     if pc.all(pc.match_substring_regex(column, f"^{digits}$")).as_py() is not False:
         return column.cast(pa.int64())
     # 964982703 and 964982703.0 are the same second; a value with an exponent is tried as a number.
-    whole = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), rf"^\+?({digits})(\.0*)?$", r"\1")
+    text = pc.utf8_trim_whitespace(column)
+    fraction = "0*" if unit == "s" else r"\d*"
+    whole = pc.replace_substring_regex(text, rf"^\+?({digits})(\.{fraction})?$", r"\1")
     exact = pc.match_substring_regex(whole, f"^{digits}$")
     integers = pc.if_else(exact, whole, pa.scalar(None, pa.string())).cast(pa.int64())
+    below = pc.match_substring_regex(text, r"^-\d+\.\d*[1-9]")
     floats = pc.if_else(pc.match_substring_regex(whole, "[eE]"), whole, pa.scalar(None, pa.string()))
-    return pc.coalesce(integers, _whole(_numbers_wide(floats)))
+    return pc.coalesce(pc.subtract(integers, below.cast(pa.int64())), _float_ticks(floats, unit))
+
+
+def _float_ticks(column: pa.Array, unit: str) -> pa.Array:
+    """int64[n] of numbers or their text, as `_ticks`; null too where a number is too large to be exact."""
+    numbers = _numbers_wide(column)
+    return _whole(numbers if unit == "s" else pc.floor(numbers))
 
 
 def _moments(column: pa.Array) -> pa.Array:
@@ -926,8 +939,8 @@ def read_movies(path: str, layout: str, settings: IngestSettings) -> tuple[pa.Ta
         rows, lines, _, rejects = _parse_text(data, path, fmt, offset, keys)
 
     separator = settings.genres_separator or (" " if layout == "recbole" else "|")
-    raw_ids = _decoded(rows[MOVIE_KEY].combine_chunks())
-    ids = _ids(raw_ids).to_pylist()
+    id_column = _decoded(rows[MOVIE_KEY].combine_chunks())
+    ids, raw_ids = _ids(id_column).to_pylist(), _values(id_column)
     titles = _texts(rows, TITLE_KEY)
     if ML_100K_GENRES[1] in rows.column_names:
         flags = [rows[name].to_pylist() for name in ML_100K_GENRES]
@@ -947,14 +960,14 @@ def read_movies(path: str, layout: str, settings: IngestSettings) -> tuple[pa.Ta
 
     kept: dict[str, tuple[str, list[str], int | None]] = {}
     seen: dict[str, int] = {}
-    for i, (movie, title, genres, date, line) in enumerate(
-        zip(ids, titles, all_genres, dates, lines, strict=True)
+    for movie, raw_id, title, genres, date, line in zip(
+        ids, raw_ids, titles, all_genres, dates, lines, strict=True
     ):
         # In order, each once.
         clean = list(dict.fromkeys(g.strip() for g in genres or () if g is not None))
         reason = None
         if movie is None:
-            reason = f"{fmt.names[MOVIE_KEY]} {_problem(MOVIE_KEY, _value(raw_ids, i))}"
+            reason = f"{fmt.names[MOVIE_KEY]} {_problem(MOVIE_KEY, raw_id)}"
         elif movie in seen:
             reason = f"the movie {cut(movie, _SHOWN_CHARS)!r} is there already, at line {seen[movie]}"
         elif title is None:
@@ -965,7 +978,7 @@ def read_movies(path: str, layout: str, settings: IngestSettings) -> tuple[pa.Ta
             problems = (_key_problem(genre, MAX_GENRE_BYTES) for genre in clean)
             reason = next((f"a genre {problem}" for problem in problems if problem), None)
         if reason:
-            shown = _value(raw_ids, i) if movie is None else movie
+            shown = raw_id if movie is None else movie
             rejects.append(Reject(path, line, reason, f"{shown},{title}"))
             continue
         seen[movie] = line
@@ -989,14 +1002,14 @@ def _texts(rows: pa.Table, key: str) -> list[str | None]:
 def _genres(column: pa.Array, separator: str) -> list[list[Any] | None]:
     """The genres of each row: text, or bytes where it is not UTF-8."""
     if not pa.types.is_list(column.type):
-        values = [_value(column, i) for i in range(len(column))]
         return [
             [value] if isinstance(value, bytes) else ("" if value is None else str(value)).split(separator)
-            for value in values
+            for value in _values(column)
         ]
-    flat = _decoded(column.flatten())
-    names = [_value(flat, i) for i in range(len(flat))]
-    names = [name if name is None or isinstance(name, bytes) else str(name) for name in names]
+    names = [
+        name if name is None or isinstance(name, bytes) else str(name)
+        for name in _values(_decoded(column.flatten()))
+    ]
     ends = np.cumsum(pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False))
     return [names[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 

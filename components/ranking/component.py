@@ -15,7 +15,7 @@ from tfx.utils import path_utils
 
 from components import features
 from components.example_gen.component import Movies
-from components.features import EVAL_SPLIT, SPLITS, TEST_SPLIT, TRAIN_SPLIT
+from components.features import EVAL_SPLIT, SPLITS, TEST_SPLIT, TRAIN_SPLIT, WITHOUT_TIMES
 from components.ranking import data, evaluation
 from components.ranking.comparison import compare
 from components.ranking.exported import ExportedModel
@@ -89,8 +89,10 @@ def _learned(examples: list[types.Artifact], of_baseline: list[types.Artifact]) 
         # Eval too: it has chosen the epoch, and by default the weights are then learned from it as well.
         for split in (TRAIN_SPLIT, EVAL_SPLIT)
     ]
-    test = data.keys([f"{artifact_utils.get_split_uri(examples, TEST_SPLIT)}/*"])
-    return np.isin(test, data.keys(patterns)) if patterns else np.zeros(len(test), bool)
+    # A log whose times were left out since is the same log.
+    times = not any(one.get_int_custom_property(WITHOUT_TIMES) for one in (*examples, *of_baseline))
+    test = data.keys([f"{artifact_utils.get_split_uri(examples, TEST_SPLIT)}/*"], times)
+    return np.isin(test, data.keys(patterns, times)) if patterns else np.zeros(len(test), bool)
 
 
 def figures(report: dict[str, Any]) -> dict[str, float]:

@@ -78,21 +78,23 @@ def read(patterns: Mapping[str, str], min_rating: float, positives: str = featur
     )
 
 
-def keys(patterns: Iterable[str]) -> np.ndarray:
+def keys(patterns: Iterable[str], times: bool = True) -> np.ndarray:
     """A 64-bit hash of user, movie and time of each row, uint64 (N,), in the order of `read`.
 
     Args:
         patterns: Globs of TFRecords, one after the other. A row without a time has the time 0.
+        times: Whether to look at the time, too.
     """
     columns = (features.USER_KEY, features.MOVIE_KEY, features.TIMESTAMP_KEY)
     parts = []
     for pattern in patterns:
         for batch in _batches(pattern, columns):
             users, movies = (_hashes(batch[key].combine_chunks()) for key in columns[:2])
-            times = batch[features.TIMESTAMP_KEY].to_numpy().astype(np.uint64)
             # Odd multipliers: a swap of user and movie is another row.
-            pairs = users * np.uint64(0x9E3779B97F4A7C15) + movies
-            parts.append(pairs * np.uint64(0xC2B2AE3D27D4EB4F) + times)
+            hashes = (users * np.uint64(0x9E3779B97F4A7C15) + movies) * np.uint64(0xC2B2AE3D27D4EB4F)
+            if times:
+                hashes += batch[features.TIMESTAMP_KEY].to_numpy().astype(np.uint64)
+            parts.append(hashes)
     return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
 

@@ -13,7 +13,7 @@ from tests.conftest import LENIENT
 
 @pytest.fixture(scope="module")
 def runs(marquee, small_slice, tmp_path_factory):
-    """Both runs, what they printed, and the options."""
+    """What the second printed, its lines joined, the options, and both runs."""
     root = tmp_path_factory.mktemp("root")
     overrides = [f"root={root}", "name=timeless", "model.epochs=2", *LENIENT]
     overrides.append(f"data.path={small_slice}")
@@ -27,7 +27,7 @@ def runs(marquee, small_slice, tmp_path_factory):
     assert first.returncode == 0, first.stdout + first.stderr
     second = marquee("run", *options, *(part for one in without for part in ("--set", one)))
     assert second.returncode == 0, second.stdout + second.stderr
-    return second.stdout, options, read_runs(load_config(None, overrides).metadata_path)
+    return " ".join(second.stdout.split()), options, read_runs(load_config(None, overrides))
 
 
 def test_a_run_says_that_there_are_no_times_and_holds_none_against_the_data(runs):
@@ -40,6 +40,13 @@ def test_a_run_says_that_there_are_no_times_and_holds_none_against_the_data(runs
     examples = second.nodes["RatingsExampleGen"].output("examples").properties
     assert examples["without_times"] == 1
     assert "newest_timestamp" not in examples
+
+
+def test_the_champion_is_compared_on_rows_it_has_not_learned_with_their_times(runs):
+    """Most of a random test split is in the train split of the run that had the times."""
+    _, _, (_, second) = runs
+    rows = second.nodes["RankingEvaluator"].output("ranking").properties
+    assert rows["left_out_rows"] > rows["compared_rows"] > 0
 
 
 def test_a_version_of_such_a_run_has_no_time_of_its_ratings(runs, marquee):

@@ -158,6 +158,7 @@ content("a column there twice", lambda place: text(place).replace("rating,", "us
 content("cut within a row", lambda place: text(place).encode()[:-14], "cut short")
 content("one row", lambda place: "\n".join(lines(place.rows[:1])).encode(), "too few ratings")
 content("thirty rows", lambda place: "\n".join(lines(place.rows[:30])).encode(), "too few ratings")
+content("three hundred rows", lambda place: "\n".join(lines(place.rows[:300])).encode(), "minimum")
 
 
 def lines_case(name: str, change: Callable[[list[str]], list[str]], *says: str) -> None:
@@ -210,6 +211,12 @@ lines_case(
 )
 lines_case("all of one user", each(lambda row: ["1", *row[1:]]), "data gate")
 lines_case("all of one movie", each(lambda row: [row[0], "1", *row[2:]]), "too few ratings")
+lines_case(
+    "all of one movie",
+    each(lambda row: [row[0], "1", *row[2:]]),
+    "too few ratings",
+    "repeat a user and movie",
+)
 lines_case(
     "each user once",
     lambda all_: [all_[0], *(f"u{i},{row.split(',', 1)[1]}" for i, row in enumerate(all_[1:]))],
@@ -295,6 +302,9 @@ many(
         "timestamps in words",
         lambda place: place.parquet(timestamp=["yesterday"] * len(place.rows)),
         ["ratings.parquet:1", "'yesterday'"],
+        "times of day",
+        lambda place: place.parquet(timestamp=pa.array([43_200] * len(place.rows), pa.time32("s"))),
+        ["ratings.parquet:1", "12:00:00"],
         1,
     ),
 )
@@ -588,6 +598,7 @@ class Accepted:
     name: str
     reason: str
     write: Callable[[Place], bytes]
+    sets: tuple[str, ...] = ()
 
 
 ACCEPTED = [
@@ -613,6 +624,15 @@ ACCEPTED = [
             "\n".join(line if i == 0 else f"{line}.0" for i, line in enumerate(lines(p.rows))).encode()
             + b"\n"
         ),
+    ),
+    Accepted(
+        "moments within a second",
+        "the second they are in, where data.timestamp_unit is finer",
+        lambda p: (
+            "\n".join(line if i == 0 else f"{line}999" for i, line in enumerate(lines(p.rows))).encode()
+            + b"\n"
+        ),
+        ("data.timestamp_unit=ms",),
     ),
     Accepted(
         "ids of other scripts",

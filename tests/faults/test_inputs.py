@@ -76,7 +76,7 @@ def test_bad_input_is_refused_in_plain_words(case: Case, place: Place):
 def test_what_is_accepted_on_purpose(one: Accepted, place: Place):
     """As far as the data gate: what the model makes of a slice is no matter here."""
     arguments = place.run(
-        place.data(one.write(place)), "model.epochs=1", "evaluation.min_auc=1", *LENIENT[2:]
+        place.data(one.write(place)), *one.sets, "model.epochs=1", "evaluation.min_auc=1", *LENIENT[2:]
     )
     done, seconds = ask(arguments, place.folder)
     printed = (done.stdout + done.stderr).decode()

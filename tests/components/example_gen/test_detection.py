@@ -247,6 +247,7 @@ def test_a_path_of_any_length_or_content(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="File name too long") as caught:
         detection.detect(f"{tmp_path}/{'x' * 5000}", DEFAULT)
     assert len(str(caught.value)) < 1000
+    assert caught.value.fix == "correct data.path"
     with pytest.raises(DataError, match="null byte"):
         detection.detect(f"{tmp_path}/a\0b", DEFAULT)
 

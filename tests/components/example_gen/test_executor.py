@@ -330,6 +330,18 @@ def test_too_few_ratings_for_the_splits(
     assert found in message
 
 
+def test_a_split_that_is_empty_for_repeats_says_how_many_were_left_out(
+    ml_csv: Callable[..., Path], ingest: Ingest
+) -> None:
+    """As of a log whose column of movies holds one value."""
+    rows = b"".join(b"u%d,1,3,%d\n" % (i % 10, 1000 + i) for i in range(100))
+    message = refuse(ingest, ml_csv(HEADER + rows))
+    assert (
+        "10 ratings of 10 users, 90 that repeat a user and movie left out, by user_time into 10 train"
+        in message
+    )
+
+
 def test_files_that_vanish_between_detection_and_the_run(ml_csv: Callable[..., Path], tmp_path: Path) -> None:
     folder = ml_csv(many())
     source = detection.detect(str(folder), IngestSettings())
