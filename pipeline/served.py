@@ -145,7 +145,7 @@ class ServedModel:
 
         try:
             self._loaded = tf.saved_model.load(str(self.path))  # the signatures do not keep it alive
-        except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        except (OSError, ValueError, RuntimeError, LookupError, tf.errors.OpError) as error:
             raise self._damaged(str(error).splitlines()[0]) from None
         return self._loaded.signatures
 

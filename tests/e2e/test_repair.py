@@ -62,7 +62,7 @@ def test_a_served_version_without_its_variables(workspace):
     told = workspace("recommend", "7", code=1)
     assert "The served model is damaged" in told
     assert "variables is missing" in told
-    assert "`marquee run` brings the version back" in told
+    assert " brings the version back as it was pushed" in told
     told = workspace("run", *MLP)
     assert f"version {before[-1].name} was damaged (variables is missing) in serving/, and is back" in told
     assert "every component came from the cache" in told
@@ -153,4 +153,5 @@ def test_the_baselines_model_is_gone(workspace):
     baseline = workspace.last().nodes["latest_blessed_model"].output("model")
     assert baseline.id < model.id
     assert "baseline_metric" in workspace.last().summary()
+    assert workspace.last().nodes["Evaluator"].state == "done"
     check_at_rest(workspace.config)

@@ -74,15 +74,15 @@ def test_trials_and_the_best_are_in_ml_metadata_and_the_trainer_takes_the_best(t
     assert json.loads(best["values"]) == {"embedding_dim": dims[0]}
     assert best["score"] == pytest.approx(trials[0]["score"], abs=1e-5)
     assert best["configured_score"] == pytest.approx(trials[dims.index(32)]["score"], abs=1e-5)
-    assert figure(node).startswith("best of 2 trials, validation log-loss 0.")
-    assert figure(node).endswith(f" as configured): embedding_dim {dims[0]}")
+    assert figure(node, first).startswith("best of 2 trials, validation log-loss 0.")
+    assert figure(node, first).endswith(f" as configured): embedding_dim {dims[0]}")
 
     assert dims[0] in embedding_dims(first)
     assert dims[1] not in embedding_dims(first)
     model = first.nodes["MovieTrainer"].output("model").properties
     assert model["tuned"] == f"embedding_dim {dims[0]}"
     assert model["val_loss"] == pytest.approx(best["score"], rel=1e-3)
-    assert figure(first.nodes["MovieTrainer"]).startswith("dot_product, tuned: validation AUC")
+    assert figure(first.nodes["MovieTrainer"], first).startswith("dot_product (like), tuned: validation AUC")
 
 
 def test_later_runs_reuse_them_and_train_nothing_anew(run, tuned):
@@ -91,7 +91,7 @@ def test_later_runs_reuse_them_and_train_nothing_anew(run, tuned):
     assert second.nodes["MovieTrainer"].state == "cached"
     reused = second.nodes["tuned_values"].output("hyperparameters")
     assert reused.id == first.nodes["MovieTuner"].output("best_hyperparameters").id
-    assert figure(second.nodes["tuned_values"]) == f"hyperparameters {reused.id}"
+    assert figure(second.nodes["tuned_values"], second) == f"hyperparameters {reused.id}"
     trainers = [one for one in open_store(config).executions() if one.type.endswith("MovieTrainer")]
     assert len(trainers) == 2
 
@@ -100,10 +100,10 @@ def test_values_set_by_hand_other_keys_and_drifted_data_have_none(run, tuned):
     for overrides in (["model.embedding_dim=9"], ["tuning.keys=[learning_rate]"], ["model.name=mlp"]):
         _, other = run("tuned_values", *overrides)
         assert not other.nodes["tuned_values"].output("hyperparameters")
-        assert figure(other.nodes["tuned_values"]).startswith("none")
+        assert figure(other.nodes["tuned_values"], other).startswith("none")
     _, drifted = run("tuned_values", "label.min_rating=5")
     assert not drifted.nodes["tuned_values"].output("hyperparameters")
-    assert "the data have drifted" in figure(drifted.nodes["tuned_values"])
+    assert "the data have drifted" in figure(drifted.nodes["tuned_values"], drifted)
 
 
 def test_tune_searches_again_from_the_trials_there_are(run, tuned, caplog):
