@@ -89,9 +89,13 @@ def sentences(decided: dict[str, Any]) -> list[str]:
     lines = [
         f"{verdict}: model {decided['model']['id']}, {_beside(decided)}; objective {decided['objective']}."
     ]
-    marks = {False: "broken", None: "nothing to decide", True: "holds"}
     order = sorted(decided["rules"], key=lambda rule: [False, None, True].index(rule["passed"]))
-    return lines + [f"  - {rule['rule']}: {rule['sentence']} ({marks[rule['passed']]})" for rule in order]
+    return lines + [f"  - {rule['rule']}: {rule['sentence']} ({_mark(rule)})" for rule in order]
+
+
+def _mark(rule: dict[str, Any]) -> str:
+    broken = "broken" if rule["action"] == "gate" else "a warning"
+    return {False: broken, None: "nothing to decide", True: "holds"}[rule["passed"]]
 
 
 def _beside(decided: dict[str, Any]) -> str:

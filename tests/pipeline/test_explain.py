@@ -112,9 +112,10 @@ def test_table_and_sentences(tmp_path):
         ["change: log_loss", "<= 0", "+0.0074", "[+0.0030, +0.0121]", "NO"],
         ["verdict: TFMA", "-", "-", "-", "-"],
     ]
-    first, broken, *_ = explain.sentences(decided)
+    first, warning, broken, *_ = explain.sentences(decided)
     assert first == "Not blessed: model 8, compared with model 3; objective like."
-    assert broken == "  - floor: popularity: It is. (broken)"
+    assert warning == "  - floor: popularity: It is. (a warning)"
+    assert broken == "  - change: log_loss: Loss. (broken)"
 
 
 @pytest.mark.parametrize(
