@@ -343,12 +343,11 @@ def _figures(summary: dict[str, Any]) -> str:
 def _beside_baseline(summary: dict[str, Any]) -> str:
     """What the last blessed model reaches on the rows on which the two are compared."""
     left_out = summary.get("left_out_rows", 0)
+    if summary.get("compared_rows") == 0 and "baseline_model_id" in summary:
+        known = f"the baseline was trained on {left_out:,} rows of it"
+        return f"; compared with nothing: {known if left_out else 'what the baseline was trained on is gone'}"
     if "baseline_metric" not in summary:
-        return (
-            f"; compared with nothing: the baseline was trained on {left_out:,} rows of it"
-            if left_out
-            else ""
-        )
+        return ""
     title, baseline = metric_title(summary["metric"]), f"{summary['baseline_metric']:.4f}"
     if not left_out:
         return f"; the baseline's {title} there is {baseline}"

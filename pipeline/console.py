@@ -385,7 +385,7 @@ def _likes(node: Node) -> str:
         return ""
     floors = {"movie mean": "movie_mean_log_loss", "bias regression": "bias_logistic_regression_log_loss"}
     shown = ", ".join(f"{name} {of[key]:.4f}" for name, key in floors.items() if key in of)
-    return f"log-loss {of['log_loss']:.4f}" + (f" ({shown})" if shown else "")
+    return f"log-loss {of['log_loss']:.4f}" + (f" ({shown})" if shown else "") + _compared(of)
 
 
 def _ranking(node: Node) -> str:
@@ -396,11 +396,18 @@ def _ranking(node: Node) -> str:
         for metric, title in (("ndcg", "NDCG"), ("recall", "recall"))
         if f"{metric}@{k}" in of and f"popularity_{metric}@{k}" in of
     ]
-    text = ", ".join(parts) or "no user liked a movie in test"
-    if of.get("left_out_rows"):
-        rows, left_out = of["compared_rows"], of["left_out_rows"]
-        text += f"; compared on {rows:,} of {rows + left_out:,} test rows: the baseline was trained on {left_out:,}"
-    return text
+    return (", ".join(parts) or "no user liked a movie in test") + _compared(of)
+
+
+def _compared(of: dict[str, Any]) -> str:
+    """What of the test split there is to hold the candidate against the baseline."""
+    rows, left_out = of.get("compared_rows"), of.get("left_out_rows")
+    if left_out:
+        return f"; {rows:,} of {rows + left_out:,} test rows to compare on: the baseline was trained on {left_out:,}"
+    # Without a baseline it has neither.
+    return (
+        "; nothing to compare on: the ratings that the baseline was trained on are gone" if rows == 0 else ""
+    )
 
 
 def _decision(node: Node) -> str:
@@ -412,9 +419,12 @@ def _decision(node: Node) -> str:
         else f"not blessed: {failures} of {of.get('num_rules')} rules broken"
     )
     text += f", {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
-    if of.get("left_out_rows"):
-        rows, left_out = of["compared_rows"], of["left_out_rows"]
-        text += f"; {f'compared on {rows:,} test rows' if rows else 'compared with nothing'}, {left_out:,} left out"
+    rows, left_out = of.get("compared_rows"), of.get("left_out_rows")
+    if rows == 0 and "baseline_model_id" in _properties(node, "blessing"):
+        text += "; compared with nothing"
+    elif left_out:
+        text += f"; compared on {rows:,} test rows"
+    text += f", {left_out:,} left out" if left_out else ""
     # Reports of earlier versions of this program do not say what decided.
     return f"{text}; {decided_by(of)}" if "metric" in of else text
 

@@ -87,17 +87,26 @@ def sentences(decided: dict[str, Any]) -> list[str]:
     """The verdict, then the rules in words, broken ones first."""
     verdict = "Blessed" if decided["blessed"] else "Not blessed"
     lines = [
-        f"{verdict}: model {decided['model']['id']}, "
-        + (
-            f"compared with model {decided['baseline']['id']}"
-            if decided["baseline"]
-            else "the first, with no baseline"
-        )
-        + f"; objective {decided['objective']}."
+        f"{verdict}: model {decided['model']['id']}, {_beside(decided)}; objective {decided['objective']}."
     ]
-    marks = {False: "broken", None: "nothing to decide", True: "holds"}
     order = sorted(decided["rules"], key=lambda rule: [False, None, True].index(rule["passed"]))
-    return lines + [f"  - {rule['rule']}: {rule['sentence']} ({marks[rule['passed']]})" for rule in order]
+    return lines + [f"  - {rule['rule']}: {rule['sentence']} ({_mark(rule)})" for rule in order]
+
+
+def _mark(rule: dict[str, Any]) -> str:
+    broken = "broken" if rule["action"] == "gate" else "a warning"
+    return {False: broken, None: "nothing to decide", True: "holds"}[rule["passed"]]
+
+
+def _beside(decided: dict[str, Any]) -> str:
+    if not decided["baseline"]:
+        return "the first, with no baseline"
+    baseline = f"compared with model {decided['baseline']['id']}"
+    # Decisions of earlier versions were on the whole test split, and do not count its rows.
+    rows, left_out = decided.get("compared_rows"), decided.get("left_out_rows", 0)
+    if rows == 0:
+        return f"not {baseline}"
+    return baseline + (f" on {rows:,} of {rows + left_out:,} test rows" if rows and left_out else "")
 
 
 def _report_uri(run: Run) -> str | None:

@@ -139,6 +139,8 @@ class Run:
         blessing = self._output("Blessing", "blessing")
         if blessing:
             found["blessed"] = blessing.properties.get("blessed") == 1
+            if "baseline_model_id" in blessing.properties:
+                found["baseline_model_id"] = blessing.properties["baseline_model_id"]
         serving = self._output("ServingValidator", "blessing") or self._output("InfraValidator", "blessing")
         if serving:
             found["fit_for_serving"] = serving.properties.get("blessed") == 1

@@ -80,6 +80,7 @@ class Executor(base_executor.BaseExecutor):
         verdict = rules.blessed(results)
         _write_blessing(output_dict["blessing"][0], model, baselines[0] if baselines else None, verdict)
         failures, warnings = rules.broken(results, "gate"), rules.broken(results, "warn")
+        warnings += rules.not_compared(results) if baselines else []
         decision = {
             "blessed": verdict,
             "first": not baselines,
@@ -214,7 +215,8 @@ class Blessing(base_component.BaseComponent):
 
     decision.json: `blessed`, `first` (no baseline), `model`, `baseline`, `objective` and the other properties of the
     report that say what the decision rests on, `settings`, `rules` (the fields of `rules.Result`), and the sentences
-    of the broken ones in `failures` (gates) and `warnings`, which the artifact has as custom properties too.
+    of the broken ones in `failures` (gates) and `warnings`, which the artifact has as custom properties too. What is
+    not compared with the baseline is a warning as well.
     """
 
     SPEC_CLASS = BlessingSpec

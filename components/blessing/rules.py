@@ -247,6 +247,11 @@ def broken(results: Sequence[Result], action: str) -> list[str]:
     return [result.sentence for result in found if not (bars and result.kind == "verdict")]
 
 
+def not_compared(results: Sequence[Result]) -> list[str]:
+    """Why the candidate is not held against its baseline, or not by some metric; for a first one that is no news."""
+    return [result.sentence for result in results if result.kind == "change" and result.passed is None]
+
+
 class _Figures:
     """Figures of every model over all users and over each resample, float64 (1 + S,), paired."""
 

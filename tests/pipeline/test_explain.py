@@ -112,6 +112,24 @@ def test_table_and_sentences(tmp_path):
         ["change: log_loss", "<= 0", "+0.0074", "[+0.0030, +0.0121]", "NO"],
         ["verdict: TFMA", "-", "-", "-", "-"],
     ]
-    first, broken, *_ = explain.sentences(decided)
+    first, warning, broken, *_ = explain.sentences(decided)
     assert first == "Not blessed: model 8, compared with model 3; objective like."
-    assert broken == "  - floor: popularity: It is. (broken)"
+    assert warning == "  - floor: popularity: It is. (a warning)"
+    assert broken == "  - change: log_loss: Loss. (broken)"
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({}, "model 8, compared with model 3; objective like."),  # of an earlier version
+        ({"compared_rows": 90, "left_out_rows": 0}, "model 8, compared with model 3; objective like."),
+        (
+            {"compared_rows": 60, "left_out_rows": 1030},
+            "model 8, compared with model 3 on 60 of 1,090 test rows; objective like.",
+        ),
+        ({"compared_rows": 0, "left_out_rows": 90}, "model 8, not compared with model 3; objective like."),
+        ({"compared_rows": 0, "baseline": None}, "model 8, the first, with no baseline; objective like."),
+    ],
+)
+def test_the_verdict_says_on_how_many_rows_the_two_are_compared(found, words):
+    assert explain.sentences({**DECIDED, **found})[0] == f"Not blessed: {words}"

@@ -170,3 +170,34 @@ def test_versions_of_before_are_judged_as_their_run(summary, judged):
     )
     found = _judged(release, summary)
     assert (found.objective, found.metric, found.metrics) == judged
+
+
+@pytest.mark.parametrize(
+    ("left_out", "of_ranking", "of_blessing", "verdict"),
+    [
+        (
+            0,
+            "the ratings that the baseline was trained on are gone",
+            "compared with nothing;",
+            "what the baseline was trained on is gone",
+        ),
+        (
+            30,
+            "0 of 30 test rows to compare on: the baseline was trained on 30",
+            "compared with nothing, 30 left out;",
+            "the baseline was trained on 30 rows of it",
+        ),
+    ],
+)
+def test_a_baseline_that_cannot_be_compared_with_is_told(left_out, of_ranking, of_blessing, verdict):
+    done = run("like", {**LIKE, "compared_rows": 0, "left_out_rows": left_out})
+    # Without a baseline the same figures say nothing.
+    assert "nothing" not in figure(done.nodes["Blessing"], done) + _figures(done.summary())
+    done.nodes["Blessing"].outputs["blessing"] = [
+        Artifact(2, "B", "b", {"blessed": 1, "baseline_model_id": 7})
+    ]
+    ranking = {**RANKING, "compared_rows": 0, "left_out_rows": left_out}
+    done.nodes["RankingEvaluator"].outputs["ranking"] = [Artifact(3, "R", "r", ranking)]
+    assert of_ranking in figure(done.nodes["RankingEvaluator"], done)
+    assert of_blessing in figure(done.nodes["Blessing"], done)
+    assert _figures(done.summary()).endswith(f"; compared with nothing: {verdict}")

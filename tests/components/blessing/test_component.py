@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,14 @@ def ranking(tmp_path_factory) -> Path:
     return folder
 
 
-def bless(ranking: Path, tmp_path: Path, tfma: bool = True, min_auc: float = 0.65, baseline: bool = True):
+def bless(
+    ranking: Path,
+    tmp_path: Path,
+    tfma: bool = True,
+    min_auc: float = 0.65,
+    baseline: bool = True,
+    rules: tuple[float, float] = (4.0, 4.0),
+):
     evaluation = artifact(standard_artifacts.ModelEvaluation, tmp_path / "evaluation", 3)
     evaluation.set_float_custom_property("auc", 0.8)
     evaluation.set_float_custom_property("log_loss", 0.5)
@@ -71,6 +79,8 @@ def bless(ranking: Path, tmp_path: Path, tfma: bool = True, min_auc: float = 0.6
         "tfma_blessing": [of_tfma],
         "ranking": [artifact(RankingEvaluation, ranking, 5)],
     }
+    for model, rule in zip(inputs["model"] + inputs["baseline_model"], rules, strict=False):
+        model.set_float_custom_property("min_rating", rule)
     outputs = {
         "blessing": [artifact(standard_artifacts.ModelBlessing, tmp_path / "blessing", 6)],
         "report": [artifact(BlessingReport, tmp_path / "report", 7)],
@@ -184,3 +194,32 @@ def test_the_report_says_what_the_decision_rests_on(ranking, tmp_path):
     assert report.get_string_custom_property("metric") == "log_loss"
     assert report.get_float_custom_property("baseline_metric") == decision["baseline_metric"]
     assert report.get_int_custom_property("compared_rows") == decision["compared_rows"]
+
+
+def test_what_is_not_compared_is_told(ranking, tmp_path):
+    reason = "log-loss is not compared: label.min_rating is 3, the baseline was trained with 4"
+    _, _, report, decision = bless(ranking, tmp_path / "other", rules=(3.0, 4.0))
+    assert (decision["blessed"], decision["metric"]) == (True, "auc")
+    assert reason in json.loads(report.get_string_custom_property("warnings"))
+    for name, kwargs in (("same", {}), ("first", {"baseline": False})):
+        *_, decision = bless(ranking, tmp_path / name, **kwargs)
+        assert not any(
+            "not compared" in warning or "no earlier" in warning for warning in decision["warnings"]
+        )
+
+
+@pytest.mark.parametrize(("known", "rows", "words"), [(False, 0, "are gone"), (True, 0, "are too few")])
+def test_a_champion_with_nothing_to_compare_on_refuses_nothing(ranking, tmp_path, known, rows, words):
+    """Bars and floors decide alone, and the baseline is still named."""
+    folder = tmp_path / "ranking"
+    shutil.copytree(ranking, folder)
+    report = json.loads((folder / METRICS_FILE).read_text())
+    report["comparison"] = {"known": known, "rows": rows, "left_out": 2000 if known else 0}
+    (folder / METRICS_FILE).write_text(json.dumps(report))
+    _, blessing, report, decision = bless(folder, tmp_path)
+    assert (decision["blessed"], decision["compared_rows"], decision["baseline_metric"]) == (True, 0, None)
+    assert blessing.get_int_custom_property("baseline_model_id") == 1
+    assert not report.has_custom_property("baseline_metric")
+    (told,) = (warning for warning in decision["warnings"] if "is not compared with" in warning)
+    assert words in told
+    assert [rule["rule"] for rule in decision["rules"] if rule["kind"] == "change"] == ["change"]
