@@ -18,6 +18,8 @@ from pipeline.runs import Run, read_runs
 from tests.conftest import COMMAND, LENIENT, REPOSITORY
 from tests.faults.checks import check_at_rest
 
+pytestmark = pytest.mark.long
+
 MLP = ["--set", "model.name=mlp"]
 
 

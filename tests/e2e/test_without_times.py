@@ -11,6 +11,9 @@ from pipeline.runs import read_runs
 from tests.conftest import LENIENT
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def runs(marquee, small_slice, tmp_path_factory):
     """What the second printed, its lines joined, the options, and both runs."""
