@@ -10,7 +10,6 @@ from pipeline.config import load_config
 from pipeline.runs import read_runs
 from tests.conftest import LENIENT
 
-
 pytestmark = pytest.mark.long
 
 
