@@ -17,12 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from components.blessing.settings import BlessingSettings
 from components.data_gate.settings import DataGateSettings
-from components.errors import ConfigError
 from components.example_gen.settings import IngestSettings
 from components.models.hyperparameters import MODEL_CONFIGS, AnyModelConfig, DotProductConfig
 from components.models.search_space import Dimension, search_space
 from components.ranking.settings import RankingSettings
 from components.serving_validator.settings import ServingValidatorSettings
+from components.shared.errors import ConfigError
+from components.shared.features import LabelRule
 from components.tuner.settings import TuningSettings
 
 if TYPE_CHECKING:
@@ -83,16 +84,6 @@ class DataConfig(IngestSettings):
                 expected=f"{BUILTIN}ml-100k, or the path of a folder or file",
             )
         return detection.detect(path, self.ingest)
-
-
-class LabelConfig(_Section):
-    """What counts as a liked movie."""
-
-    min_rating: float = Field(4.0, description="A user likes a movie rated at least this.")
-    positives: Literal["liked", "rated"] = Field(
-        "liked",
-        description="What the objective interaction learns and ranking metrics look for: liked movies, or all rated.",
-    )
 
 
 class TransformConfig(_Section):
@@ -168,7 +159,7 @@ class PipelineConfig(_Section):
     data_gate: DataGateSettings = Field(
         DataGateSettings(), description="What the data gate refuses and what it tells."
     )
-    label: LabelConfig = Field(LabelConfig(), description="The label.")
+    label: LabelRule = Field(LabelRule(), description="The label.")
     transform: TransformConfig = Field(TransformConfig(), description="The transformation.")
     model: AnyModelConfig = Field(DotProductConfig(), description="The model and its training.")
     tuning: TuningSettings = Field(TuningSettings(), description="The search for the model's best values.")

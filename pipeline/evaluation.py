@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow_model_analysis as tfma
 
-from components.evaluator import BASELINE, CANDIDATE
-from components.features import ACTIVITY_KEY, GENRES_KEY, LABEL_KEY
+from components.evaluator.component import BASELINE, CANDIDATE
+from components.shared.features import ACTIVITY_KEY, GENRES_KEY, LABEL_KEY
 from pipeline.config import EvaluationConfig
 
 

@@ -14,30 +14,38 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import infra_validator_pb2, pusher_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
-from components.baseline import LatestEarlierBlessedModelStrategy, LatestOtherBlessedModelStrategy
 from components.blessing.component import Blessing
-from components.data_gate.baseline import LatestBlessedDataStrategy
 from components.data_gate.component import DataGate
-from components.evaluator import ThresholdEvaluator
+from components.evaluator.component import ThresholdEvaluator
 from components.example_gen.component import RatingsExampleGen
 from components.example_gen.detection import Source
 from components.example_gen.files import match
-from components.features import TEST_SPLIT
-from components.fingerprint import code_fingerprint
 from components.models.search_space import purpose
-from components.pusher import AtomicPusher
+from components.pusher.component import AtomicPusher
 from components.ranking.component import RankingEvaluator
-from components.schema import ImportSchemaGen
-from components.schema import checked as checked_schema
+from components.resolvers.data import LatestBlessedDataStrategy
+from components.resolvers.models import LatestEarlierBlessedModelStrategy, LatestOtherBlessedModelStrategy
+from components.resolvers.tuned_values import TunedValuesStrategy
+from components.schema_gen.component import ImportSchemaGen
+from components.schema_gen.component import checked as checked_schema
 from components.serving_validator.component import ServingValidator
+from components.shared.artifacts import (
+    BASE_MODEL,
+    BASELINE_MODEL,
+    DATA_BASELINE,
+    EVALUATOR,
+    PUSHER,
+    TUNED_VALUES,
+)
+from components.shared.features import TEST_SPLIT
 from components.trainer.component import MovieTrainer
+from components.transform.component import transform as ratings_transform
 from components.tuner.component import MovieTuner
-from components.tuner.reuse import TunedValuesStrategy
 from components.tuner.settings import metric_of
 from pipeline.config import BUILTIN, PipelineConfig, ServingConfig
 from pipeline.evaluation import eval_config
-from pipeline.inputs import bring
-from pipeline.store import connection_config
+from pipeline.state.inputs import bring
+from pipeline.state.store import connection_config
 
 BEAM_ARGS = [
     "--direct_running_mode=in_memory",
@@ -75,35 +83,26 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
         examples=Channel(type=standard_artifacts.Examples),
         statistics=Channel(type=standard_artifacts.ExampleStatistics),
         current=example_gen.outputs["examples"],
-    ).with_id("latest_blessed_data")
+    ).with_id(DATA_BASELINE)
     data_gate = DataGate(
         anomalies=example_validator.outputs["anomalies"],
         statistics=statistics_gen.outputs["statistics"],
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
         settings=config.data_gate,
-        min_rating=config.label.min_rating,
-        positives=config.label.positives,
+        label=config.label,
         split_method=config.data.split.method,
         expect_genres=source.movies is not None and config.data.movie_columns.genres is not None,
         baseline_examples=data_baseline.outputs["examples"],
         baseline_statistics=data_baseline.outputs["statistics"],
-        code=code_fingerprint("features.py", "data_gate/*.py"),
         # The age of the same data is another every day.
         as_of=f"{date.today()}" if config.data_gate.freshness.max_age_days else "",
     )
-    transform = Transform(
-        examples=example_gen.outputs["examples"],
-        schema=schema_gen.outputs["schema"],
-        # By its path, as a name imported here would be bound before TFX reloads the module.
-        preprocessing_fn="components.preprocessing.preprocessing_fn",
-        custom_config={
-            "min_rating": config.label.min_rating,
-            "num_oov_buckets": config.transform.num_oov_buckets,
-            "code": code_fingerprint("features.py", "preprocessing.py"),
-        },
-        disable_statistics=True,
-        disable_analyzer_cache=True,
+    transform = ratings_transform(
+        example_gen.outputs["examples"],
+        schema_gen.outputs["schema"],
+        config.label,
+        config.transform.num_oov_buckets,
     )
     transform.add_upstream_node(data_gate)
     base_model = Resolver(
@@ -111,7 +110,7 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
         model=Channel(type=standard_artifacts.Model),
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
         current=example_gen.outputs["movies"],
-    ).with_id("latest_blessed_base")
+    ).with_id(BASE_MODEL)
     tuning: list[BaseComponent] = []
     hyperparameters = None
     if tuned and config.tuning.tune:
@@ -126,19 +125,8 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
         schema=schema_gen.outputs["schema"],
         movies=example_gen.outputs["movies"],
         hyperparameters=hyperparameters,
-        custom_config={
-            "model": config.model.model_dump(),
-            "min_rating": config.label.min_rating,
-            "positives": config.label.positives,
-            "code": code_fingerprint(
-                "features.py",
-                "models/*.py",
-                "trainer/*.py",
-                "serving.py",
-                "cold_start.py",
-                "ranking/metrics.py",
-            ),
-        },
+        config=config.model,
+        label=config.label,
         base_model=base_model.outputs["model"] if config.model.warm_start else None,
     )
     return _Trained(
@@ -182,16 +170,11 @@ def _tuner(config: PipelineConfig, transform: Transform, movies: BaseChannel) ->
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         movies=movies,
-        custom_config={
-            "model": config.model.model_dump(),
-            "tuning": config.tuning.model_dump(exclude={"tune", "max_rows_ratio", "max_positives_ratio"}),
-            "positives": config.label.positives,
-            "metric": metric_of(config.model.objective, config.blessing.ranking_metric),
-            "folder": str(config.tuning_dir),
-            "code": code_fingerprint(
-                "features.py", "models/*.py", "trainer/*.py", "tuner/*.py", "ranking/metrics.py"
-            ),
-        },
+        config=config.model,
+        settings=config.tuning,
+        label=config.label,
+        metric=metric_of(config.model.objective, config.blessing.ranking_metric),
+        folder=str(config.tuning_dir),
     )
 
 
@@ -206,7 +189,7 @@ def _tuned_values(config: PipelineConfig, data_gate: DataGate) -> Resolver:
         hyperparameters=Channel(type=standard_artifacts.HyperParameters),
         outdated=Channel(type=standard_artifacts.HyperParameters),
         verdict=data_gate.outputs["verdict"],
-    ).with_id("tuned_values")
+    ).with_id(TUNED_VALUES)
 
 
 def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None = None) -> Pipeline:
@@ -230,7 +213,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
         candidate=model,
         examples=Channel(type=standard_artifacts.Examples),
-    ).with_id("latest_blessed_model")
+    ).with_id(BASELINE_MODEL)
     evaluator = ThresholdEvaluator(
         examples=examples,
         model=model,
@@ -238,8 +221,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         example_splits=[TEST_SPLIT],
         eval_config=eval_config(config.evaluation, config.model.objective),
         schema=trained.schema_gen.outputs["schema"],
-        code=code_fingerprint("features.py", "evaluator.py"),
-    ).with_id("Evaluator")
+    ).with_id(EVALUATOR)
     ranking = _ranking_evaluator(config, trained, baseline)
     blessing = Blessing(
         model=model,
@@ -252,7 +234,6 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         min_auc=config.evaluation.min_auc,
         max_log_loss=config.evaluation.max_log_loss,
         min_ranking=config.evaluation.min_ranking,
-        code=code_fingerprint("blessing/*.py", "ranking/bootstrap.py"),
     )
     serving_validator = _serving_validator(config.serving, model, examples)
     # Nothing of the blessing goes in: a refused model may still be released by hand. But it comes first.
@@ -268,7 +249,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_model_dir))
         ),
-    ).with_id("Pusher")
+    ).with_id(PUSHER)
     return _pipeline(
         config,
         [*trained.components, baseline, evaluator, ranking, blessing, serving_validator, pusher],
@@ -308,9 +289,7 @@ def _ranking_evaluator(
         baseline_examples=baseline.outputs["examples"] if baseline else None,
         movies=trained.example_gen.outputs["movies"],
         settings=config.ranking,
-        min_rating=config.label.min_rating,
-        positives=config.label.positives,
-        code=code_fingerprint("features.py", "ranking/*.py"),
+        label=config.label,
     )
 
 
@@ -320,7 +299,6 @@ def _serving_validator(config: ServingConfig, model: BaseChannel, examples: Base
             model=model,
             examples=examples,
             settings=config.validator,
-            code=code_fingerprint("features.py", "serving.py", "serving_validator/*.py"),
         )
     # Needs a Docker engine where the pipeline runs.
     return InfraValidator(

@@ -18,27 +18,21 @@ from tfx.utils import io_utils
 
 from components.blessing import rules
 from components.blessing.settings import BlessingSettings
-from components.evaluator import FAILURES
 from components.models.hyperparameters import Objective
-from components.ranking.component import COMPARED_FILE, METRICS_FILE, PER_USER_FILE, RankingEvaluation
-from components.versions import BLESSER, COMPONENT_ID
+from components.shared.artifact_types import BlessingReport, RankingEvaluation
+from components.shared.artifacts import (
+    BLESSING,
+    COMPARED_FILE,
+    COMPONENT_ID,
+    DECISION_FILE,
+    FAILURES,
+    METRICS_FILE,
+    PER_USER_FILE,
+    WARNINGS,
+)
+from components.shared.fingerprint import code_fingerprint
 
-DECISION_FILE = "decision.json"
 TFMA_BLESSING, RANKING, REPORT = "tfma_blessing", "ranking", "report"
-WARNINGS = "warnings"
-
-
-class BlessingReport(types.Artifact):
-    """The file decision.json, see `Blessing`.
-
-    Custom properties: `blessed` (0 or 1), `num_rules`, `failures` and `warnings` (sentences, as JSON), and what the
-    decision rests on: `objective`, `metric` (`log_loss`, or the ranking metric such as `ndcg@10`), `candidate_metric`
-    and, where the two are compared by it, `baseline_metric`, both on `compared_rows` test rows; `left_out_rows` are
-    those that the baseline was trained on. `compared_rows` is 0 where there is nothing to compare with, and
-    `candidate_metric` then of the whole test split. In the artifacts of older versions the last six are missing.
-    """
-
-    TYPE_NAME = "BlessingReport"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -155,7 +149,7 @@ def _write_blessing(
     if baseline:
         blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri)
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id)
-    blessing.set_string_custom_property(COMPONENT_ID, BLESSER)
+    blessing.set_string_custom_property(COMPONENT_ID, BLESSING)
     name = constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME
     io_utils.write_string_file(f"{blessing.uri}/{name}", "")
     blessing.set_int_custom_property(
@@ -199,7 +193,7 @@ class Blessing(base_component.BaseComponent):
 
     Args:
         model: The candidate.
-        evaluation: Of `components.evaluator.ThresholdEvaluator`.
+        evaluation: Of `components.evaluator.component.ThresholdEvaluator`.
         tfma_blessing: Its blessing: one rule among others here.
         ranking: Of `components.ranking.component.RankingEvaluator`.
         settings: The rules.
@@ -208,10 +202,9 @@ class Blessing(base_component.BaseComponent):
         max_log_loss: The same.
         min_ranking: The bar of the ranking metric, for the objective interaction.
         baseline_model: The last blessed model; may be empty.
-        code: Fingerprint that makes a changed program run again.
 
     Outputs: `blessing`, a ModelBlessing as the stock Evaluator writes it, with `component_id` in its custom
-    properties, by which `components.baseline` tells it from TFMA's; and `report`, a BlessingReport.
+    properties, by which `components.resolvers.models` tells it from TFMA's; and `report`, a BlessingReport.
 
     decision.json: `blessed`, `first` (no baseline), `model`, `baseline`, `objective` and the other properties of the
     report that say what the decision rests on, `settings`, `rules` (the fields of `rules.Result`), and the sentences
@@ -234,7 +227,6 @@ class Blessing(base_component.BaseComponent):
         max_log_loss: float,
         min_ranking: float,
         baseline_model: types.BaseChannel | None = None,
-        code: str = "",
     ) -> None:
         super().__init__(
             spec=BlessingSpec(
@@ -248,7 +240,7 @@ class Blessing(base_component.BaseComponent):
                 min_auc=min_auc,
                 max_log_loss=max_log_loss,
                 min_ranking=min_ranking,
-                code=code,
+                code=code_fingerprint("blessing/*.py", "ranking/bootstrap.py"),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
                 report=types.Channel(type=BlessingReport),
             )

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 
 from components.blessing.settings import Action, BlessingSettings
-from components.features import metric_title
 from components.models.hyperparameters import Objective
 from components.ranking import bootstrap
 from components.ranking.evaluation import (
@@ -21,6 +20,7 @@ from components.ranking.evaluation import (
     MOVIE_MEAN,
     POPULARITY,
 )
+from components.shared.features import metric_title
 
 _OWNERS = {
     BASELINE: "the baseline",

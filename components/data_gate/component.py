@@ -25,25 +25,15 @@ from tfx.utils import io_utils
 from components.data_gate import counts, rules
 from components.data_gate.rules import Data, Expectations, Finding
 from components.data_gate.settings import DataGateSettings
-from components.errors import DataError
-from components.features import LIKED, TRAIN_SPLIT, WITHOUT_TIMES
+from components.shared.artifact_types import DataVerdict
+from components.shared.artifacts import FINDINGS_FILE, TRAIN_LIKED, TRAIN_ROWS, WARNINGS, WITHOUT_TIMES
+from components.shared.errors import DataError
+from components.shared.features import TRAIN_SPLIT, LabelRule
+from components.shared.fingerprint import code_fingerprint
 
-FINDINGS_FILE = "findings.json"
-NUM_FATAL, NUM_WARN, WARNINGS = "num_fatal", "num_warn", "warnings"
-TRAIN_ROWS, TRAIN_LIKED = "train_rows", "train_liked"
+NUM_FATAL, NUM_WARN = "num_fatal", "num_warn"
 _SHOWN = 5  # how many of many findings a message lists
 _DAY = 86_400
-
-
-class DataVerdict(types.Artifact):
-    """What the data gate found: findings.json, a list of objects with the fields of `rules.Finding`.
-
-    Custom properties: `num_fatal` (0, as a run with one has failed), `num_warn`, `compared` (1 where there
-    was a baseline), `train_rows`, `train_liked` (those of them with a positive), and `warnings`, the sentences
-    of the first few as JSON.
-    """
-
-    TYPE_NAME = "DataVerdict"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -64,11 +54,12 @@ class Executor(base_executor.BaseExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         settings = DataGateSettings.model_validate_json(exec_properties["settings"])
         schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))
+        label = LabelRule.model_validate_json(exec_properties["label"])
         now = time.time()
 
         def data(examples: types.Artifact, statistics: types.Artifact) -> Data:
             return Data(
-                counts.count(examples, schema, exec_properties["min_rating"], now + _DAY),
+                counts.count(examples, schema, label, now + _DAY),
                 {
                     split: stats_artifact_utils.load_statistics(statistics, split).proto()
                     for split in artifact_utils.decode_split_names(statistics.split_names)
@@ -94,8 +85,7 @@ class Executor(base_executor.BaseExecutor):
                 now,
                 bool(exec_properties["expect_genres"]),
                 exec_properties["split_method"],
-                exec_properties["min_rating"],
-                exec_properties["positives"],
+                label,
             ),
         )
         for finding in findings:
@@ -122,8 +112,7 @@ class DataGateSpec(ComponentSpec):
 
     PARAMETERS: ClassVar = {
         "settings": ExecutionParameter(type=str),
-        "min_rating": ExecutionParameter(type=float),
-        "positives": ExecutionParameter(type=str),
+        "label": ExecutionParameter(type=str),
         "split_method": ExecutionParameter(type=str),
         "expect_genres": ExecutionParameter(type=int),
         "code": ExecutionParameter(type=str),
@@ -151,13 +140,11 @@ class DataGate(base_component.BaseComponent):
         examples: Output of the ratings ExampleGen, with the splits `train`, `eval` and `test`.
         schema: The curated schema.
         settings: The policy and the bars.
-        min_rating: A rating of at least this is a like.
-        positives: `features.LIKED`, or `features.RATED` where every rating counts: then their values are no gate.
+        label: What is a like; where every rating counts their values are no gate.
         split_method: `data.split.method`: some leave users of eval and test unknown to train on purpose.
         expect_genres: Whether the input has genres.
-        baseline_examples: Of the last blessed run, see `baseline.LatestBlessedDataStrategy`; may be empty.
+        baseline_examples: Of the last blessed run, see `components.resolvers.data`; may be empty.
         baseline_statistics: Of the same run.
-        code: A fingerprint that makes a changed program check again.
         as_of: Anything that makes the same data be checked again, such as the date where their age matters.
 
     Outputs: `verdict`, a DataVerdict.
@@ -174,13 +161,11 @@ class DataGate(base_component.BaseComponent):
         schema: types.BaseChannel,
         settings: DataGateSettings,
         *,
-        min_rating: float,
-        positives: str = LIKED,
+        label: LabelRule,
         split_method: str = "user_time",
         expect_genres: bool = True,
         baseline_examples: types.BaseChannel | None = None,
         baseline_statistics: types.BaseChannel | None = None,
-        code: str = "",
         as_of: str = "",
     ) -> None:
         super().__init__(
@@ -192,11 +177,10 @@ class DataGate(base_component.BaseComponent):
                 baseline_statistics=baseline_statistics,
                 baseline_examples=baseline_examples,
                 settings=settings.model_dump_json(),
-                min_rating=float(min_rating),
-                positives=positives,
+                label=label.model_dump_json(),
                 split_method=split_method,
                 expect_genres=int(expect_genres),
-                code=code,
+                code=code_fingerprint("shared/features.py", "data_gate/*.py"),
                 as_of=as_of,
                 verdict=types.Channel(type=DataVerdict),
             )

@@ -25,7 +25,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx_bsl.coders import example_coder
 
-from components.features import GENRES_KEY, MOVIE_KEY, RATING_KEY, TIMESTAMP_KEY, USER_KEY
+from components.shared.features import GENRES_KEY, MOVIE_KEY, RATING_KEY, TIMESTAMP_KEY, USER_KEY, LabelRule
 
 _BATCH_ROWS = 1 << 15
 _MAX_PAIRS = 1 << 20  # 16 MiB of hashes and ratings a run
@@ -74,14 +74,14 @@ Profile = Mapping[str, SplitCounts]
 
 
 def count(
-    examples: types.Artifact, schema: schema_pb2.Schema, min_rating: float, future_after: float
+    examples: types.Artifact, schema: schema_pb2.Schema, label: LabelRule, future_after: float
 ) -> dict[str, SplitCounts]:
     """Counts every split of an artifact of gzipped TFRecords of tf.Examples.
 
     Args:
         examples: The artifact.
         schema: For the domains.
-        min_rating: A rating of at least this is a positive.
+        label: What is a like.
         future_after: A timestamp after this, in seconds, is of the future.
     """
     decoder = example_coder.ExamplesToRecordBatchDecoder()
@@ -90,12 +90,12 @@ def count(
         shards = sorted(fileio.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*")))
         records = tf.data.TFRecordDataset(shards, "GZIP").batch(_BATCH_ROWS).as_numpy_iterator()
         batches = (decoder.DecodeBatch(batch.tolist()) for batch in records)
-        profile[split] = count_batches(batches, schema, min_rating, future_after)
+        profile[split] = count_batches(batches, schema, label, future_after)
     return profile
 
 
 def count_batches(
-    batches: Iterable[pa.RecordBatch], schema: schema_pb2.Schema, min_rating: float, future_after: float
+    batches: Iterable[pa.RecordBatch], schema: schema_pb2.Schema, label: LabelRule, future_after: float
 ) -> SplitCounts:
     """Counts Arrow batches as tfx_bsl decodes examples: a list a row in every column."""
     counts = SplitCounts()
@@ -131,7 +131,7 @@ def count_batches(
                         amiss[name] += int(np.count_nonzero(rows))
         if len(values.get(RATING_KEY, ())):
             ratings = values[RATING_KEY].to_numpy(False)
-            counts.positives += int(np.count_nonzero(ratings >= min_rating))
+            counts.positives += int(np.count_nonzero(label.liked(ratings)))
             counts.ratings = merge(counts.ratings, np.unique(_coarse(ratings), return_counts=True))
         if len(values.get(TIMESTAMP_KEY, ())):
             times = values[TIMESTAMP_KEY].to_numpy(False)

@@ -17,7 +17,7 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -27,10 +27,9 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 
 from components.data_gate.counts import Profile, SplitCounts, merge
 from components.data_gate.settings import Bars, DataGateSettings, DistributionSettings, Level
-from components.features import (
+from components.shared.features import (
     EVAL_SPLIT,
     GENRES_KEY,
-    LIKED,
     MOVIE_KEY,
     RATED,
     RATING_KEY,
@@ -38,6 +37,7 @@ from components.features import (
     TIMESTAMP_KEY,
     TRAIN_SPLIT,
     USER_KEY,
+    LabelRule,
 )
 
 Statistics = Mapping[str, statistics_pb2.DatasetFeatureStatisticsList]
@@ -125,15 +125,13 @@ class Expectations:
         now: The time, in seconds.
         genres: Whether the input has genres.
         split_method: How ExampleGen divided the rows.
-        min_rating: A rating of at least this is a like.
-        positives: `features.LIKED`, or `features.RATED` where every rating counts, whatever it is.
+        label: What is a like, and whether every rating counts, whatever it is.
     """
 
     now: float
     genres: bool = True
     split_method: str = "user_time"
-    min_rating: float = 4.0
-    positives: str = LIKED
+    label: LabelRule = field(default_factory=LabelRule)
 
 
 def check(
@@ -164,7 +162,7 @@ def check(
             *drift(current, baseline, schema, settings, expectations),
             *step_back(current, baseline, settings),
         ]
-    if expectations.positives == RATED:
+    if expectations.label.positives == RATED:
         findings = [_no_gate(f) if _is_of_ratings(f) else f for f in findings]
     levelled = [
         dataclasses.replace(f, level=settings.level(f.rule, f.feature, f.split, f.level)) for f in findings
@@ -372,12 +370,14 @@ def minimum(current: Data, settings: DataGateSettings) -> Iterator[Finding]:
 def one_label(current: Data, settings: DataGateSettings, expectations: Expectations) -> Iterator[Finding]:
     """Nearly all of train liked, or nearly nothing: a rule of what is a like that is meant for another scale."""
     train = current.profile[TRAIN_SPLIT]
-    if expectations.positives == RATED or not train.rows:
+    if expectations.label.positives == RATED or not train.rows:
         return
     likes = train.positives / train.rows
     proposed = _even_rating(train.ratings)
-    rule = f"{likes:.1%} of the rows of train are likes, ratings of {expectations.min_rating:g} and above"
-    if proposed is None or proposed[0] == expectations.min_rating:
+    rule = (
+        f"{likes:.1%} of the rows of train are likes, ratings of {expectations.label.min_rating:g} and above"
+    )
+    if proposed is None or proposed[0] == expectations.label.min_rating:
         hint, accept = "", "--set data_gate.shares.one_label.warn=1"
     else:
         hint = f"; with label.min_rating={proposed[0]:g} {proposed[1]:.1%} are: is the scale another one?"

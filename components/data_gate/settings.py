@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from components.features import SPLITS
+from components.shared.features import SPLITS
 
 Level = Literal["fatal", "warn", "ignore"]
 FATAL, WARN, IGNORE = "fatal", "warn", "ignore"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 
-from components.errors import DataError
+from components.shared.errors import DataError
 
 # MovieLens 100K as the recbole package carries it.
 _ML_100K = {

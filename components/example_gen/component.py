@@ -13,13 +13,8 @@ from tfx.types import component_spec, standard_artifacts, standard_component_spe
 
 from components.example_gen import detection, executor, formats
 from components.example_gen.settings import IngestSettings
-from components.fingerprint import code_fingerprint
-
-
-class Movies(types.Artifact):
-    """The movies table: one file movies.parquet, see `executor.Executor`."""
-
-    TYPE_NAME = "Movies"
+from components.shared.artifact_types import Movies
+from components.shared.fingerprint import code_fingerprint
 
 
 class RatingsExampleGenSpec(component_spec.ComponentSpec):
@@ -79,7 +74,7 @@ class RatingsExampleGen(tfx_example_gen.FileBasedExampleGen):
             output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
             range_config=range_config,
             settings=settings.model_copy(update={"layout": source.layout}).model_dump_json(),
-            code=code_fingerprint("features.py", "example_gen/*.py"),
+            code=code_fingerprint("shared/features.py", "example_gen/**/*.py"),
             examples=types.Channel(type=standard_artifacts.Examples),
             movies=types.Channel(type=Movies),
         )

@@ -9,9 +9,9 @@ import dataclasses
 import glob
 import os
 
-from components.errors import DataError
 from components.example_gen import files, formats
 from components.example_gen.settings import IngestSettings, RatingColumns
+from components.shared.errors import DataError
 
 _NEEDS = {
     "ml-100k": "u.data and u.item",

@@ -34,23 +34,14 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 from tfx_bsl.coders import example_coder
 
-from components.errors import DataError
 from components.example_gen import files, formats, splits
 from components.example_gen.settings import IngestSettings, SplitSettings
-from components.features import (
-    GENRES_KEY,
-    MOVIE_KEY,
-    RATING_KEY,
-    SPLITS,
-    TIMESTAMP_KEY,
-    USER_KEY,
-    WITHOUT_TIMES,
-)
+from components.shared.artifacts import MOVIES_FILE, REJECTS_FILE, WITHOUT_TIMES
+from components.shared.errors import DataError
+from components.shared.features import GENRES_KEY, MOVIE_KEY, RATING_KEY, SPLITS, TIMESTAMP_KEY, USER_KEY
 
 SETTINGS_KEY = "settings"
 MOVIES_KEY = "movies"
-MOVIES_FILE = "movies.parquet"
-REJECTS_FILE = "rejects.csv"
 
 _RANGE_BYTES = 8 << 20
 _BUCKET_BYTES = 64 << 20  # one shard a split for each; what a worker holds at a time

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from components.errors import DataError
+from components.shared.errors import DataError
 
 _SPAN_SPEC = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(:\d+)?\}")
 

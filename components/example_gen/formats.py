@@ -24,10 +24,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from components.errors import DataError, cut
 from components.example_gen import files
 from components.example_gen.settings import IngestSettings, MovieColumns, RatingColumns
-from components.features import GENRES_KEY, MOVIE_KEY, RATING_KEY, TIMESTAMP_KEY, TITLE_KEY, USER_KEY
+from components.shared.errors import DataError, cut
+from components.shared.features import GENRES_KEY, MOVIE_KEY, RATING_KEY, TIMESTAMP_KEY, TITLE_KEY, USER_KEY
 
 YEAR_KEY = "year"
 RATINGS, MOVIES = "ratings", "movies"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from components.errors import ConfigError
+from components.shared.errors import ConfigError
 
 Layout = Literal["auto", "ml-100k", "ml-dat", "ml-csv", "recbole", "csv", "parquet"]
 

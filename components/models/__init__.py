@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from components.errors import ConfigError
-from components.features import MOVIE_KEY, transformed_name
 from components.models.hyperparameters import ModelConfig
+from components.shared.errors import ConfigError
+from components.shared.features import MOVIE_KEY, transformed_name
 
 if TYPE_CHECKING:
     import keras

@@ -15,10 +15,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from components.features import MOVIE_KEY, USER_KEY, transformed_name
 from components.models import VocabularySizes
 from components.models.hyperparameters import DotProductConfig
 from components.models.layers import GlobalBias, IdEmbedding, id_input, normal, probability
+from components.shared.features import MOVIE_KEY, USER_KEY, transformed_name
 
 _SIDES = ((USER_KEY, "user"), (MOVIE_KEY, "movie"))
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import keras
 
-from components.features import GENRES_KEY, transformed_name
 from components.models import VocabularySizes
 from components.models.hyperparameters import GenreMlpConfig
 from components.models.layers import MeanEmbedding, normal
 from components.models.mlp import embedded_ids, perceptron
+from components.shared.features import GENRES_KEY, transformed_name
 
 
 def build(config: GenreMlpConfig, sizes: VocabularySizes) -> keras.Model:

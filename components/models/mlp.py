@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import keras
 
-from components.features import MOVIE_KEY, USER_KEY, transformed_name
 from components.models import VocabularySizes
 from components.models.hyperparameters import MlpConfig
 from components.models.layers import IdEmbedding, id_input, normal, probability
+from components.shared.features import MOVIE_KEY, USER_KEY, transformed_name
 
 
 def build(config: MlpConfig, sizes: VocabularySizes) -> keras.Model:

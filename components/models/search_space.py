@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from components.errors import ConfigError
 from components.models.hyperparameters import DotProductConfig, ModelConfig, NeuMfConfig, TwoTowerConfig
+from components.shared.errors import ConfigError
 
 # Decide what is learned, or how long and with which chance: no matter of a search.
 _NEVER_SEARCHED = (

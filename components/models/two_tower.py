@@ -15,10 +15,17 @@ from typing import Any
 import keras
 from keras import ops
 
-from components.features import GENRES_KEY, MOVIE_KEY, NUM_YEAR_BUCKETS, USER_KEY, YEAR_KEY, transformed_name
 from components.models import VocabularySizes
 from components.models.hyperparameters import TwoTowerConfig
 from components.models.layers import GlobalBias, IdEmbedding, MeanEmbedding, id_input, normal, probability
+from components.shared.features import (
+    GENRES_KEY,
+    MOVIE_KEY,
+    NUM_YEAR_BUCKETS,
+    USER_KEY,
+    YEAR_KEY,
+    transformed_name,
+)
 
 USER, MOVIE, GENRES, YEAR = map(transformed_name, (USER_KEY, MOVIE_KEY, GENRES_KEY, YEAR_KEY))
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from components import features
 from components.ranking.data import Dataset
 from components.ranking.evaluation import BASELINE, CANDIDATE, Evaluation, Scorer, evaluate
 from components.ranking.settings import RankingSettings
+from components.shared import features
 
 
 @dataclass(frozen=True)

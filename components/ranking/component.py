@@ -13,24 +13,24 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import path_utils
 
-from components import features
-from components.example_gen.component import Movies
-from components.features import EVAL_SPLIT, SPLITS, TEST_SPLIT, TRAIN_SPLIT, WITHOUT_TIMES
+from components.export.export import read_movies
 from components.ranking import data, evaluation
 from components.ranking.comparison import compare
 from components.ranking.exported import ExportedModel
 from components.ranking.settings import RankingSettings
-from components.serving import read_movies
+from components.shared.artifact_types import Movies, RankingEvaluation
+from components.shared.artifacts import (
+    COMPARED_FILE,
+    COMPARED_ROWS,
+    LEFT_OUT_ROWS,
+    METRICS_FILE,
+    PER_USER_FILE,
+    WITHOUT_TIMES,
+)
+from components.shared.features import EVAL_SPLIT, SPLITS, TEST_SPLIT, TRAIN_SPLIT, LabelRule
+from components.shared.fingerprint import code_fingerprint
 
-METRICS_FILE, PER_USER_FILE, COMPARED_FILE = "metrics.json", "per_user.parquet", "compared.parquet"
 BASELINE_EXAMPLES = "baseline_examples"
-COMPARED_ROWS, LEFT_OUT_ROWS = "compared_rows", "left_out_rows"
-
-
-class RankingEvaluation(types.Artifact):
-    """The files metrics.json, per_user.parquet and perhaps compared.parquet, see `RankingEvaluator`."""
-
-    TYPE_NAME = "RankingEvaluation"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -46,7 +46,7 @@ class Executor(base_executor.BaseExecutor):
         settings = RankingSettings.model_validate_json(exec_properties["settings"])
         examples, movies = input_dict[standard_component_specs.EXAMPLES_KEY], input_dict["movies"]
         patterns = {split: artifact_utils.get_split_uri(examples, split) + "/*" for split in SPLITS}
-        ratings = data.read(patterns, exec_properties["min_rating"], exec_properties["positives"])
+        ratings = data.read(patterns, LabelRule.model_validate_json(exec_properties["label"]))
         models = {
             name: ExportedModel(path_utils.serving_model_path(artifact.uri))
             for name, key in (
@@ -123,8 +123,7 @@ class RankingEvaluatorSpec(component_spec.ComponentSpec):
     OUTPUTS: ClassVar = {"ranking": component_spec.ChannelParameter(type=RankingEvaluation)}
     PARAMETERS: ClassVar = {
         "settings": component_spec.ExecutionParameter(type=str),
-        "min_rating": component_spec.ExecutionParameter(type=float),
-        "positives": component_spec.ExecutionParameter(type=str),
+        "label": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
     }
 
@@ -132,18 +131,16 @@ class RankingEvaluatorSpec(component_spec.ComponentSpec):
 class RankingEvaluator(base_component.BaseComponent):
     """Compares the candidate with the baseline model and the floors, as rankers and on the likes of test.
 
-    `evaluation` says by which protocol, `metrics` by which formulas, `baselines` what the floors are.
+    `evaluation` says by which protocol, `metrics` by which formulas, `floors` what the floors are.
 
     Args:
         examples: Raw examples with the splits `train`, `eval` and `test`.
         model: The candidate.
         baseline_model: What it is compared with; may be empty.
-        baseline_examples: What that was trained on, see `components.baseline`; empty where these are gone.
+        baseline_examples: What that was trained on, see `components.resolvers.models`; empty where these are gone.
         movies: The movies table of the ratings ExampleGen.
         settings: What to compute.
-        min_rating: A movie rated at least this is liked.
-        positives: What a list should hold: `features.LIKED` or `features.RATED`.
-        code: Fingerprint that makes a changed program run again.
+        label: What is liked, and what a list should hold.
 
     Outputs: `ranking` with two files, and the overall figures (see `figures`) as custom properties.
 
@@ -170,11 +167,9 @@ class RankingEvaluator(base_component.BaseComponent):
         model: types.BaseChannel,
         movies: types.BaseChannel,
         settings: RankingSettings,
-        min_rating: float,
-        positives: str = features.LIKED,
+        label: LabelRule,
         baseline_model: types.BaseChannel | None = None,
         baseline_examples: types.BaseChannel | None = None,
-        code: str = "",
     ) -> None:
         super().__init__(
             spec=RankingEvaluatorSpec(
@@ -184,9 +179,8 @@ class RankingEvaluator(base_component.BaseComponent):
                 baseline_examples=baseline_examples,
                 movies=movies,
                 settings=settings.model_dump_json(),
-                min_rating=min_rating,
-                positives=positives,
-                code=code,
+                label=label.model_dump_json(),
+                code=code_fingerprint("shared/features.py", "ranking/*.py"),
                 ranking=types.Channel(type=RankingEvaluation),
             )
         )

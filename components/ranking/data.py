@@ -14,8 +14,8 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders import example_coder
 
-from components import features
-from components.ranking.baselines import Ratings
+from components.ranking.floors import Ratings
+from components.shared import features
 
 _BATCH = 32_768
 _KINDS = {
@@ -43,13 +43,12 @@ class Dataset:
     catalogue: np.ndarray
 
 
-def read(patterns: Mapping[str, str], min_rating: float, positives: str = features.LIKED) -> Dataset:
+def read(patterns: Mapping[str, str], label: features.LabelRule) -> Dataset:
     """Decodes the examples.
 
     Args:
         patterns: Split -> glob of its TFRecords.
-        min_rating: A movie rated at least this is liked.
-        positives: `features.LIKED` or `features.RATED`: what a list should hold.
+        label: What is liked, and what a list should hold.
     """
     columns = (features.USER_KEY, features.MOVIE_KEY, features.RATING_KEY)
     tables = {split: _decode(pattern, columns) for split, pattern in patterns.items()}
@@ -63,11 +62,9 @@ def read(patterns: Mapping[str, str], min_rating: float, positives: str = featur
     splits, start = {}, 0
     for split, table in tables.items():
         rows = slice(start, start + table.num_rows)
-        # Ratings are float32 in the examples, so the threshold is compared as one too.
-        liked = table[features.RATING_KEY].to_numpy() >= np.float32(min_rating)
-        positive = np.ones_like(liked) if positives == features.RATED else liked
+        liked = label.liked(table[features.RATING_KEY].to_numpy())
         splits[split] = Ratings(
-            codes[features.USER_KEY][rows], codes[features.MOVIE_KEY][rows], liked, positive
+            codes[features.USER_KEY][rows], codes[features.MOVIE_KEY][rows], liked, label.positive(liked)
         )
         start += table.num_rows
     return Dataset(

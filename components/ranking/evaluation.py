@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components import features
-from components.ranking import baselines, bootstrap, metrics
-from components.ranking.baselines import Ratings
+from components.ranking import bootstrap, floors, metrics
 from components.ranking.data import Dataset
 from components.ranking.exported import ExportedModel
+from components.ranking.floors import Ratings
 from components.ranking.settings import RankingSettings
+from components.shared import features
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 POPULARITY, MOVIE_MEAN, BIAS_REGRESSION = "popularity", "movie_mean", "bias_logistic_regression"
@@ -74,11 +74,11 @@ def scorers(
         found[name] = Scorer(likes, _scores_of(model, data))
     seen = train + evaluation
     num_users, num_movies = len(data.user_ids), len(data.movie_ids)
-    means = baselines.movie_mean(train, evaluation, num_movies)
-    biases = baselines.bias_logistic_regression(
+    means = floors.movie_mean(train, evaluation, num_movies)
+    biases = floors.bias_logistic_regression(
         train, evaluation, num_users, num_movies, settings.regularisation_values
     )
-    likes_of_movie = baselines.popularity(seen, num_movies)
+    likes_of_movie = floors.popularity(seen, num_movies)
     return found | {
         POPULARITY: Scorer(None, _same_for_all(likes_of_movie[data.catalogue])),
         MOVIE_MEAN: Scorer(means[test.movies], _same_for_all(means[data.catalogue])),
@@ -275,7 +275,7 @@ def _same_for_all(scores: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _activity(ratings_of_user: np.ndarray, user_ids: np.ndarray) -> np.ndarray:
-    """Index in ACTIVITIES of each user, the thirds of `components.preprocessing`."""
+    """Index in ACTIVITIES of each user, the thirds of `components.transform.preprocessing`."""
     known = int((ratings_of_user > 0).sum())
     by_id = np.empty(len(user_ids), np.int64)
     by_id[np.argsort(user_ids)] = np.arange(len(user_ids))

@@ -15,7 +15,7 @@ _WHOLE_CATALOGUE = np.iinfo(np.int32).max
 
 
 class ExportedModel:
-    """A SavedModel of `components.serving`, and of versions of it that had no `score_catalogue` yet.
+    """A SavedModel of `components.export.export`, and of versions of it that had no `score_catalogue` yet.
 
     Args:
         path: Folder of the SavedModel.

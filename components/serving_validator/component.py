@@ -22,9 +22,10 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import path_utils
 
-from components.features import TEST_SPLIT
 from components.serving_validator.settings import ServingValidatorSettings
 from components.serving_validator.validation import validate
+from components.shared.features import TEST_SPLIT
+from components.shared.fingerprint import code_fingerprint
 
 SETTINGS_KEY = "settings"
 # Of the blessing: what Pusher looks at, and what `marquee` shows.
@@ -94,7 +95,6 @@ class ServingValidator(base_component.BaseComponent):
         model: What the Trainer exported.
         examples: Raw examples; those of the split `test` are sent.
         settings: How to ask, and the budgets.
-        code: Fingerprint of this package's source.
 
     Outputs: `blessing`, an InfraBlessing. Custom properties: `blessed` (1 or 0), `failures` (sentences, as a JSON
     list), `load_seconds`, `p95_ms` of the signature `slowest`, `size_mb`, `memory_mb`, `parity` (greatest difference
@@ -109,14 +109,13 @@ class ServingValidator(base_component.BaseComponent):
         model: types.BaseChannel,
         examples: types.BaseChannel,
         settings: ServingValidatorSettings,
-        code: str = "",
     ) -> None:
         super().__init__(
             spec=ServingValidatorSpec(
                 model=model,
                 examples=examples,
                 settings=settings.model_dump_json(),
-                code=code,
+                code=code_fingerprint("shared/features.py", "export/*.py", "serving_validator/*.py"),
                 blessing=types.Channel(type=standard_artifacts.InfraBlessing),
             )
         )

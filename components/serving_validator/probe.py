@@ -8,7 +8,7 @@ what a crash or a hang happened in.
 
 The request: `model` (folder), `examples` (serialized, base64), `pairs` (user and movie of each example), `warmup`
 (requests: `signature` and `inputs` name -> [dtype, shape, values]), `reference` (path of the npz of
-`components.serving`), `requests`, `batch_size`, `tolerance`, `timeout_seconds`.
+`components.export.export`), `requests`, `batch_size`, `tolerance`, `timeout_seconds`.
 
 The report: `findings` (list of {check, where, sent, found, expected}; none if all is well), `load_seconds`,
 `latency_ms` (signature -> p50, p95, max), `memory_mb`, `parity` (greatest difference from the reference), `compared`

@@ -16,12 +16,11 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from components import features
-from components.serving import EXTRA, REFERENCE_FILE, WARMUP_FILE
 from components.serving_validator.settings import ServingValidatorSettings
+from components.shared import features
+from components.shared.artifacts import EXTRA, PROBE_LOG_FILE, REFERENCE_FILE, REPORT_FILE, WARMUP_FILE
 
 PROBE = Path(__file__).parent / "probe.py"
-REPORT_FILE, LOG_FILE = "report.json", "probe.log"
 _REQUEST_FILE, _ANSWER_FILE = "request.json", "answer.json"
 _MB = 1e6
 # What a busy machine may cause, so that it is measured a second time before it is held against the export.
@@ -166,7 +165,7 @@ def _ask(request: dict[str, Any], settings: ServingValidatorSettings, folder: Pa
     """Runs the probe; its report, or one with a single finding that says how it ended."""
     paths = [folder / _REQUEST_FILE, folder / _ANSWER_FILE]
     paths[0].write_text(json.dumps(request))
-    log = folder / LOG_FILE
+    log = folder / PROBE_LOG_FILE
     # -I: neither the variables of Python nor the folder of the script, this project's, count. A GPU is left to
     # whoever has it.
     environment = {

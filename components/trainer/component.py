@@ -14,9 +14,12 @@ from tfx.types import artifact_utils, standard_artifacts, standard_component_spe
 from tfx.types.component_spec import ChannelParameter
 from tfx.utils import json_utils
 
-from components.example_gen.component import Movies
-from components.features import TEST_SPLIT
-from components.trainer.run import RUN_SUMMARY, run_fn
+from components.models.hyperparameters import ModelConfig
+from components.shared.artifact_types import Movies
+from components.shared.artifacts import RUN_SUMMARY
+from components.shared.features import TEST_SPLIT, LabelRule
+from components.shared.fingerprint import code_fingerprint
+from components.trainer.run import run_fn
 
 
 class Executor(trainer_executor.GenericExecutor):
@@ -67,8 +70,8 @@ class MovieTrainer(base_component.BaseComponent):
         schema: Schema of the raw examples.
         movies: The movies table of the ratings ExampleGen.
         hyperparameters: The best ones of a search, which replace those of `model`; may be empty.
-        custom_config: `model` (fields of one of `components.models.hyperparameters`), `min_rating` and `positives`
-            (the label rule), and `code`, a fingerprint that makes a changed program train again.
+        config: The model and how it is trained.
+        label: What is a like, and what a positive.
         base_model: Where the model is configured to start from another one, that one; none is a cold start.
 
     Outputs: `model`, with the figures of training as custom properties, and `model_run`, with
@@ -84,7 +87,8 @@ class MovieTrainer(base_component.BaseComponent):
         transform_graph: types.BaseChannel,
         schema: types.BaseChannel,
         movies: types.BaseChannel,
-        custom_config: dict[str, Any],
+        config: ModelConfig,
+        label: LabelRule,
         base_model: types.BaseChannel | None = None,
         hyperparameters: types.BaseChannel | None = None,
     ) -> None:
@@ -99,7 +103,19 @@ class MovieTrainer(base_component.BaseComponent):
                 train_args=trainer_pb2.TrainArgs(),
                 eval_args=trainer_pb2.EvalArgs(),
                 run_fn=f"{run_fn.__module__}.{run_fn.__qualname__}",
-                custom_config=json_utils.dumps(custom_config),
+                custom_config=json_utils.dumps(
+                    {
+                        "model": config.model_dump(),
+                        "label": label.model_dump(),
+                        "code": code_fingerprint(
+                            "shared/features.py",
+                            "models/*.py",
+                            "trainer/*.py",
+                            "export/*.py",
+                            "ranking/metrics.py",
+                        ),
+                    }
+                ),
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),
             )

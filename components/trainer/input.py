@@ -12,7 +12,7 @@ import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components import features
+from components.shared import features
 
 _BATCH = 16_384
 _COLUMNS = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from components.features import GENRES_KEY, MOVIE_KEY, TITLE_KEY, YEAR_KEY
+from components.shared.features import GENRES_KEY, MOVIE_KEY, TITLE_KEY, YEAR_KEY
 
 TENSORS_FILE, METADATA_FILE = "tensors.tsv", "metadata.tsv"
 CONFIG_FILE = "projector_config.pbtxt"  # the name that TensorBoard looks for
@@ -29,7 +29,7 @@ def write_projector(folder: Path, movie_ids: Sequence[str], vectors: np.ndarray,
         folder: That of the logs.
         movie_ids: The movies, (M,).
         vectors: Their vectors, float (M, D).
-        movies: The table of `components.serving.read_movies`; a movie that it lacks has empty cells.
+        movies: The table of `components.export.export.read_movies`; a movie that it lacks has empty cells.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = {row[MOVIE_KEY]: row for row in movies.to_pylist()}

@@ -19,18 +19,17 @@ import tensorflow_transform as tft
 from pydantic import TypeAdapter
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components import features
-from components.cold_start import crowd
+from components.export.cold_start import crowd
+from components.export.export import export, read_movies
 from components.models import VocabularySizes, movie_vectors
 from components.models.hyperparameters import AnyModelConfig, ModelConfig
 from components.models.search_space import decoded, sentence, with_values
-from components.serving import export, read_movies
+from components.shared import features
+from components.shared.artifacts import RUN_SUMMARY
 from components.trainer import warm_start
 from components.trainer.input import read_catalogue, read_examples
 from components.trainer.projector import write_projector
 from components.trainer.training import Start, fit
-
-RUN_SUMMARY = "training.json"
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -50,7 +49,7 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     movies = read_movies(fn_args.custom_config["movies_uri"])
     catalogue = read_catalogue(movies, transform)
-    positives = fn_args.custom_config["positives"]
+    label = features.LabelRule.model_validate(fn_args.custom_config["label"])
     tokens = {key: transform.vocabulary_by_name(key) for key in features.VOCABULARY_KEYS}
     start, started_from = _start(fn_args, config, tokens, catalogue)
     with tf.summary.create_file_writer(fn_args.model_run_dir).as_default():
@@ -58,9 +57,9 @@ def run_fn(fn_args: FnArgs) -> None:
             config,
             sizes,
             train,
-            labels(train, positives),
+            labels(train, label),
             evaluation,
-            labels(evaluation, positives),
+            labels(evaluation, label),
             catalogue,
             on_epoch=_to_tensorboard,
             start=start,
@@ -77,7 +76,7 @@ def run_fn(fn_args: FnArgs) -> None:
         np.concatenate([np.stack([rows[user], rows[movie]], axis=1) for rows in (train, evaluation, test)]),
         crowd(
             np.concatenate([rows[movie] for rows in learned]),
-            np.concatenate([labels(rows, positives) for rows in learned]),
+            np.concatenate([labels(rows, label) for rows in learned]),
             num_movies,
             sizes.movie_id - num_movies,
             transform.vocabulary_size_by_name(features.USER_KEY)
@@ -94,8 +93,7 @@ def run_fn(fn_args: FnArgs) -> None:
         "model_name": config.name,
         "objective": config.objective,
         # Of which likes it says how likely they are: a model of another rule answers another question.
-        "min_rating": float(fn_args.custom_config["min_rating"]),
-        "positives": positives,
+        **label.model_dump(),
         **({"tuned": sentence(decoded(tuned))} if tuned else {}),
         "parameters": int(model.count_params()),
         "train_rows": len(train[user]),
@@ -158,10 +156,10 @@ def vocabulary_sizes(transform: tft.TFTransformOutput) -> VocabularySizes:
     )
 
 
-def labels(rows: Mapping[str, np.ndarray], positives: str) -> np.ndarray:
+def labels(rows: Mapping[str, np.ndarray], rule: features.LabelRule) -> np.ndarray:
     """What the models learn to tell apart, (N,): the liked rows, or where every rating counts all of them."""
-    liked = rows[features.LABEL_KEY]
-    return np.ones_like(liked) if positives == features.RATED else liked
+    positive: np.ndarray = rule.positive(rows[features.LABEL_KEY])
+    return positive
 
 
 def _to_tensorboard(epoch: int, metrics: Mapping[str, float]) -> None:

@@ -31,7 +31,6 @@ import tensorflow as tf
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit
 
-from components.features import MOVIE_KEY, USER_KEY, transformed_name
 from components.models import (
     VocabularySizes,
     all_pairs,
@@ -44,6 +43,7 @@ from components.models import (
 from components.models.hyperparameters import ModelConfig
 from components.models.layers import IdEmbedding
 from components.ranking import metrics
+from components.shared.features import MOVIE_KEY, USER_KEY, transformed_name
 from components.trainer.negatives import Negatives
 from components.trainer.warm_start import layer_weights
 

@@ -31,10 +31,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from components.features import GENRES_KEY, MOVIE_KEY, VOCABULARY_KEYS, transformed_name
 from components.models.hyperparameters import ModelConfig
+from components.shared.artifacts import WARM_START_FILE
+from components.shared.features import GENRES_KEY, MOVIE_KEY, VOCABULARY_KEYS, transformed_name
 
-WARM_START_FILE = "warm_start.npz"
 # What has to be the same for a vector to mean the same.
 _SAME = ("name", "objective", "loss", "embedding_dim")
 _KEYS = {transformed_name(key): key for key in VOCABULARY_KEYS}

@@ -15,15 +15,18 @@ from tfx.types import artifact_utils, standard_artifacts, standard_component_spe
 from tfx.types.component_spec import ChannelParameter
 from tfx.utils import json_utils
 
-from components.data_gate.component import TRAIN_LIKED, TRAIN_ROWS
-from components.example_gen.component import Movies
-from components.features import LABEL_KEY
+from components.models.hyperparameters import ModelConfig
 from components.models.search_space import decoded, purpose
+from components.shared.artifact_types import Movies
+from components.shared.artifacts import PURPOSE, TRAIN_LIKED, TRAIN_ROWS
+from components.shared.features import LABEL_KEY, LabelRule
+from components.shared.fingerprint import code_fingerprint
 from components.tuner.run import tuner_fn
 from components.tuner.search import Search, results
+from components.tuner.settings import TuningSettings
 
-# Custom property of the best hyperparameters by which they are found again, see `reuse`.
-PURPOSE = "purpose"
+# Settings that a search does not depend on.
+_OF_REUSE = {"tune", "max_rows_ratio", "max_positives_ratio"}
 
 
 class Executor(tuner_executor.Executor):
@@ -47,7 +50,7 @@ class Executor(tuner_executor.Executor):
         best = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.BEST_HYPERPARAMETERS_KEY]
         )
-        for name, value in _figures(found, config["positives"]).items():
+        for name, value in _figures(found, config["label"]["positives"]).items():
             if isinstance(value, str):
                 best.set_string_custom_property(name, value)
             elif isinstance(value, int):
@@ -101,10 +104,11 @@ class MovieTuner(base_component.BaseComponent):
         examples: Transformed examples with the splits `train` and `eval`.
         transform_graph: Output of Transform.
         movies: The movies table of the ratings ExampleGen.
-        custom_config: `model` (fields of one of `components.models.hyperparameters`), `tuning` (those of
-            `TuningSettings`), `positives` (`features.LIKED` or `features.RATED`), `metric` (see `search.metric_of`),
-            `folder`, in which each search has a folder with its trials, and `code`, a fingerprint that makes a changed
-            program search again.
+        config: The model as configured.
+        settings: How to search.
+        label: What is a like, and what a positive.
+        metric: By what trials are compared, see `settings.metric_of`.
+        folder: In it each search has a folder with its trials.
 
     Outputs: `best_hyperparameters`, with the best trial and its score as custom properties, and `tuner_results`, with
     all trials in the file and in the custom property `trials`.
@@ -118,7 +122,11 @@ class MovieTuner(base_component.BaseComponent):
         examples: types.BaseChannel,
         transform_graph: types.BaseChannel,
         movies: types.BaseChannel,
-        custom_config: dict[str, Any],
+        config: ModelConfig,
+        settings: TuningSettings,
+        label: LabelRule,
+        metric: str,
+        folder: str,
     ) -> None:
         super().__init__(
             spec=MovieTunerSpec(
@@ -128,7 +136,22 @@ class MovieTuner(base_component.BaseComponent):
                 train_args=trainer_pb2.TrainArgs(),
                 eval_args=trainer_pb2.EvalArgs(),
                 tuner_fn=f"{tuner_fn.__module__}.{tuner_fn.__qualname__}",
-                custom_config=json_utils.dumps(custom_config),
+                custom_config=json_utils.dumps(
+                    {
+                        "model": config.model_dump(),
+                        "tuning": settings.model_dump(exclude=_OF_REUSE),
+                        "label": label.model_dump(),
+                        "metric": metric,
+                        "folder": folder,
+                        "code": code_fingerprint(
+                            "shared/features.py",
+                            "models/*.py",
+                            "trainer/*.py",
+                            "tuner/*.py",
+                            "ranking/metrics.py",
+                        ),
+                    }
+                ),
                 best_hyperparameters=types.Channel(type=standard_artifacts.HyperParameters),
                 tuner_results=types.Channel(type=standard_artifacts.TunerResults),
             )

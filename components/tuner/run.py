@@ -14,11 +14,11 @@ from pydantic import TypeAdapter
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.tuner.component import TunerFnResult
 
-from components.errors import DataError
-from components.features import LABEL_KEY
+from components.export.export import read_movies
 from components.models.hyperparameters import AnyModelConfig, ModelConfig
 from components.models.search_space import search_space
-from components.serving import read_movies
+from components.shared.errors import DataError
+from components.shared.features import LABEL_KEY, LabelRule
 from components.trainer.input import read_catalogue, read_examples
 from components.trainer.run import labels, vocabulary_sizes
 from components.tuner.search import Rows, Search
@@ -34,6 +34,7 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     config = fn_args.custom_config
     model: ModelConfig = TypeAdapter(AnyModelConfig).validate_python(config["model"])
     settings = TuningSettings.model_validate(config["tuning"])
+    label = LabelRule.model_validate(config["label"])
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     train, evaluation = (
         read_examples(files, transform, model.memory_mb)
@@ -48,9 +49,9 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     catalogue = read_catalogue(read_movies(config["movies_uri"]), transform)
     rows = Rows(
         train,
-        labels(train, config["positives"]),
+        labels(train, label),
         evaluation,
-        labels(evaluation, config["positives"]),
+        labels(evaluation, label),
         catalogue,
     )
     space = search_space(model, settings.space, settings.keys)

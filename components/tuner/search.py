@@ -19,10 +19,10 @@ import numpy as np
 from keras_tuner.engine import base_tuner, oracle, trial
 from keras_tuner.engine import hyperparameters as hp_module
 
-from components.errors import ModelError
 from components.models import VocabularySizes
 from components.models.hyperparameters import ModelConfig
 from components.models.search_space import Dimension, decoded, encoded, sentence, with_values
+from components.shared.errors import ModelError
 from components.trainer.training import Arrays, fit
 from components.tuner.settings import METRICS, TuningSettings
 

@@ -12,7 +12,7 @@ from absl import logging as absl_logging
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
-from pipeline.store import in_order, secrets_kept
+from pipeline.state.store import in_order, secrets_kept
 
 # Called with a component's id, and True when it starts or False when it ends.
 Observer = Callable[[str, bool], None]

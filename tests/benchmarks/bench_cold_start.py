@@ -22,13 +22,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pyarrow as pa
 
-from components import cold_start, features
 from components.example_gen import detection, files, formats, splits
 from components.example_gen.builtin import movielens_100k
 from components.example_gen.settings import IngestSettings
+from components.export import cold_start
 from components.models import VocabularySizes
 from components.models.hyperparameters import MODEL_CONFIGS
 from components.ranking import metrics
+from components.shared import features
 from components.trainer.training import auc, fit, log_loss
 
 USER, MOVIE, GENRES, YEAR = (

@@ -32,8 +32,8 @@ def main() -> None:
 
 def measure(overrides: list[str]) -> tuple[dict[str, float], float]:
     """CPU seconds of each component, and of it all."""
+    from pipeline.cli.console import captured
     from pipeline.config import load_config
-    from pipeline.console import captured
 
     with captured(None):
         from pipeline.pipeline import create_pipeline

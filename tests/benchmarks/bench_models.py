@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from components.shared.features import LabelRule
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 MODELS = ("dot_product", "two_tower", "mlp", "genre_mlp", "neumf")
@@ -60,9 +62,9 @@ def main() -> None:
 
 
 def _run(root: str, path: str, objective: str, model: str, seed: int) -> dict[str, Any]:
+    from pipeline.cli.console import captured
     from pipeline.config import load_config
-    from pipeline.console import captured
-    from pipeline.runs import read_runs
+    from pipeline.state.runs import read_runs
 
     overrides = [f"root={root}", f"data.path={path}", "name=bench", f"model.objective={objective}"]
     config = load_config(None, [*overrides, f"model.name={model}", f"model.seed={seed}"])
@@ -86,7 +88,7 @@ def _ease(examples: str) -> tuple[float, float]:
     from components.ranking import data, metrics
 
     splits = {split: f"{examples}/Split-{split}/*" for split in ("train", "eval", "test")}
-    ratings = data.read(splits, 4.0)
+    ratings = data.read(splits, LabelRule())
     train, evaluation, test = ratings.splits.values()
     seen = train + evaluation
     shape = (len(ratings.user_ids), len(ratings.movie_ids))

@@ -121,9 +121,9 @@ def run(folder: str, model: str, seed: int, more: list[str]) -> dict[str, Any]:
     """Trains one model and ranks the candidates of the protocol with its export."""
     from components.ranking import metrics
     from components.ranking.exported import ExportedModel
+    from pipeline.cli.console import captured
     from pipeline.config import load_config
-    from pipeline.console import captured
-    from pipeline.runs import read_runs
+    from pipeline.state.runs import read_runs
 
     overrides = [f"data.path={folder}/ratings", f"root={folder}/root", "name=ncf", "label.positives=rated"]
     overrides += ["data.split.method=leave_last_out", "model.objective=interaction", f"model.name={model}"]

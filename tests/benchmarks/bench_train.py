@@ -64,8 +64,8 @@ def main() -> None:
 
 def transform(root: str, path: str) -> None:
     """A run of the pipeline up to the Trainer, for its transformed examples."""
+    from pipeline.cli.console import captured
     from pipeline.config import load_config
-    from pipeline.console import captured
 
     with captured(None):
         from pipeline.pipeline import create_sweep_pipeline
@@ -81,9 +81,9 @@ def measured(way: str, arguments: argparse.Namespace) -> dict[str, Any]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow_transform as tft
 
-    from components.features import LABEL_KEY
+    from components.export.export import read_movies
     from components.models.hyperparameters import MODEL_CONFIGS
-    from components.serving import read_movies
+    from components.shared.features import LABEL_KEY
     from components.trainer.input import read_catalogue, read_examples
     from components.trainer.run import vocabulary_sizes
     from components.trainer.training import _predict, _Rows, auc, log_loss
@@ -118,8 +118,8 @@ def tutorial(config: Any, sizes: Any, train: str, output: Any, catalogue: Any) -
     import keras
     import tensorflow as tf
 
-    from components import features
     from components.models import build_model
+    from components.shared import features
 
     keras.utils.set_random_seed(config.seed)
     model = build_model(config, sizes)
@@ -148,7 +148,7 @@ def tutorial(config: Any, sizes: Any, train: str, output: Any, catalogue: Any) -
 
 def ours(config: Any, sizes: Any, train: str, output: Any, catalogue: Any) -> tuple[Any, int, float]:
     """What the Trainer does, without its validation."""
-    from components.features import LABEL_KEY
+    from components.shared.features import LABEL_KEY
     from components.trainer.input import read_examples
     from components.trainer.training import fit
 

@@ -81,7 +81,7 @@ def transformed(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
     from tensorflow_metadata.proto.v0 import schema_pb2
     from tensorflow_transform.tf_metadata import metadata_io
 
-    from components.preprocessing import preprocessing_fn
+    from components.transform.preprocessing import preprocessing_fn
     from tests.conftest import REPOSITORY
 
     schema = text_format.Parse((REPOSITORY / "schema" / "schema.pbtxt").read_bytes(), schema_pb2.Schema())
@@ -90,7 +90,7 @@ def transformed(tmp_path_factory: pytest.TempPathFactory) -> Transformed:
         {"user_id": user, "movie_id": movie, "rating": rating, "genres": genres, "timestamp": 978300760}
         for user, movie, rating, genres in ROWS
     ]
-    config = {"min_rating": 4.0, "num_oov_buckets": 2}
+    config = {"label": {"min_rating": 4.0}, "num_oov_buckets": 2}
     folder = str(tmp_path_factory.mktemp("transform"))
     with beam.Pipeline() as pipeline, tft_beam.Context(temp_dir=tempfile.mkdtemp(dir=folder)):
         data = pipeline | beam.Create(raw)

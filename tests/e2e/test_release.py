@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components import versions
+from components.pusher import versions
 from pipeline.config import PipelineConfig, load_config
-from pipeline.runs import read_runs
-from pipeline.store import open_store, properties
+from pipeline.state.runs import read_runs
+from pipeline.state.store import open_store, properties
 from tests.conftest import LENIENT, REPOSITORY
 from tests.faults.checks import check_at_rest, check_put_right
 
@@ -161,7 +161,7 @@ def test_the_push_is_recorded(story):
 
 def test_two_runs_at_once(story, marquee):
     """While one holds the lock the other refuses with its pid, and `status` says that it is running."""
-    from pipeline.locking import locked
+    from pipeline.state.locking import locked
 
     with locked(story.config.pipeline_root, "run"):
         done = marquee("run", *story.options)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import PipelineConfig, load_config
-from pipeline.runs import Run, pushed_versions, read_runs
+from pipeline.state.runs import Run, pushed_versions, read_runs
 
 COMPONENTS = {
     "ImportSchemaGen",

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components import versions
-from components.errors import StorageError
-from pipeline.locking import locked
-from tests.components.test_versions import MARKER, saved_model
+from components.pusher import versions
+from components.shared.errors import StorageError
+from pipeline.state.locking import locked
+from tests.components.pusher.test_versions import MARKER, saved_model
 from tests.faults.checks import check_put_right
-from tests.pipeline.test_repair import Root
+from tests.pipeline.state.test_repair import Root
 
 
 @pytest.fixture

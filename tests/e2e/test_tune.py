@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli.figures import figure
 from pipeline.config import PipelineConfig, load_config
-from pipeline.console import figure
-from pipeline.runs import Run, read_runs
-from pipeline.store import open_store, properties
+from pipeline.state.runs import Run, read_runs
+from pipeline.state.store import open_store, properties
 
 # The first trial has the configured 32.
 SPACE = ["tuning.keys=[embedding_dim]", "tuning.space.embedding_dim={choices: [3, 4, 32]}"]

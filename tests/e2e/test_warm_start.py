@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.config import load_config
-from pipeline.garbage import collect
-from pipeline.runs import Run, read_runs
-from pipeline.store import open_store
+from pipeline.operations.garbage import collect
+from pipeline.state.runs import Run, read_runs
+from pipeline.state.store import open_store
 from tests.conftest import LENIENT
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pipeline.config import load_config
-from pipeline.runs import read_runs
+from pipeline.state.runs import read_runs
 from tests.conftest import LENIENT
 
 pytestmark = pytest.mark.long

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components import versions
+from components.pusher import versions
 from pipeline.config import PipelineConfig
-from pipeline.store import open_store
+from pipeline.state.store import open_store
 
 
 def check_at_rest(config: PipelineConfig) -> None:

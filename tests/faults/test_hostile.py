@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import load_config
-from pipeline.runs import pushed_versions
+from pipeline.state.runs import pushed_versions
 from tests.conftest import LENIENT
 
 SCRIPT = Path(__file__).parent / "hostile.py"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from components import versions
+from components.pusher import versions
 from pipeline.config import PipelineConfig, load_config
-from pipeline.runs import Run, read_runs
+from pipeline.state.runs import Run, read_runs
 from tests.conftest import COMMAND, LENIENT, REPOSITORY
 from tests.faults.checks import check_at_rest, check_put_right
 

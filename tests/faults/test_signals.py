@@ -9,10 +9,10 @@ import time
 import pytest
 
 from pipeline.config import load_config
-from pipeline.runs import read_runs
+from pipeline.state.runs import read_runs
 from tests.conftest import LENIENT
 from tests.faults.checks import check_put_right
-from tests.pipeline.test_interrupts import SIGNALS, check_ended, start, wait_for
+from tests.pipeline.cli.test_interrupts import SIGNALS, check_ended, start, wait_for
 
 # Component -> a folder that appears when it runs, and seconds from then on, so that the middle of it is met.
 PLACES = {

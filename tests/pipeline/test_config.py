@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import ConfigError
 from components.models.hyperparameters import GenreMlpConfig
+from components.shared.errors import ConfigError
 from pipeline.config import CONFIGS, PipelineConfig, describe, load_config, read_yaml
 
 

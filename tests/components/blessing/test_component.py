@@ -11,15 +11,16 @@ import pytest
 from tfx.components.util import model_utils
 from tfx.types import standard_artifacts
 
-from components.baseline import LatestOtherBlessedModelStrategy
-from components.blessing.component import BlessingReport, Executor, other_question
+from components.blessing.component import Executor, other_question
 from components.blessing.settings import BlessingSettings
-from components.features import EVAL_SPLIT, TEST_SPLIT, TRAIN_SPLIT
-from components.ranking.baselines import Ratings
-from components.ranking.component import METRICS_FILE, PER_USER_FILE, RankingEvaluation
 from components.ranking.data import Dataset
 from components.ranking.evaluation import Scorer, evaluate, scorers
+from components.ranking.floors import Ratings
 from components.ranking.settings import RankingSettings
+from components.resolvers.models import LatestOtherBlessedModelStrategy
+from components.shared.artifact_types import BlessingReport, RankingEvaluation
+from components.shared.artifacts import METRICS_FILE, PER_USER_FILE
+from components.shared.features import EVAL_SPLIT, TEST_SPLIT, TRAIN_SPLIT
 
 
 def artifact(kind, uri, number: int):

@@ -22,17 +22,14 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx_bsl.coders import example_coder
 
-from components.data_gate.component import (
-    FINDINGS_FILE,
-    DataVerdict,
-    Executor,
-    read_schema,
-)
+from components.data_gate.component import Executor, read_schema
 from components.data_gate.settings import DataGateSettings
-from components.errors import DataError
 from components.example_gen import component, detection, executor
 from components.example_gen.settings import IngestSettings
-from components.features import SPLITS
+from components.shared.artifact_types import DataVerdict
+from components.shared.artifacts import FINDINGS_FILE
+from components.shared.errors import DataError
+from components.shared.features import SPLITS, LabelRule
 from tests.conftest import REPOSITORY
 
 BEAM_ARGS = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
@@ -110,8 +107,7 @@ def run(
             {"verdict": [verdict]},
             {
                 "settings": (gate or DataGateSettings()).model_dump_json(),
-                "min_rating": 4.0,
-                "positives": "liked",
+                "label": LabelRule().model_dump_json(),
                 "split_method": ingest.split.method,
                 "expect_genres": int(source.movies is not None),
             },

@@ -8,6 +8,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.data_gate import counts
+from components.shared.features import LabelRule
 from tests.conftest import REPOSITORY
 
 NOW = 1_000_000_000
@@ -41,7 +42,7 @@ ROWS = [
 
 
 def test_rows_are_counted_over_batches(schema):
-    found = counts.count_batches([batch(ROWS[:2]), batch(ROWS[2:])], schema, 4.0, NOW)
+    found = counts.count_batches([batch(ROWS[:2]), batch(ROWS[2:])], schema, LabelRule(), NOW)
     assert (found.rows, found.positives, found.rows_without_genres) == (4, 3, 2)
     assert found.users == {b"ann": 2, b"bob": 1, b"cid": 1}
     assert found.movies == {b"m1": 3, b"m2": 1}
@@ -53,25 +54,27 @@ def test_rows_are_counted_over_batches(schema):
 
 def test_ratings_are_exact_steps_of_a_scale_and_bounded_counts_otherwise(schema):
     steps = [half / 2 for half in range(1, 21)]
-    found = counts.count_batches([batch([("u", f"m{r}", r, NOW, []) for r in steps])], schema, 4.0, NOW)
+    found = counts.count_batches(
+        [batch([("u", f"m{r}", r, NOW, []) for r in steps])], schema, LabelRule(), NOW
+    )
     assert found.ratings[0].tolist() == steps
     many = [("u", "m", 1 + number / 100_000, NOW, []) for number in range(100_000)]
-    values, rows = counts.count_batches([batch(many)], schema, 4.0, NOW).ratings
+    values, rows = counts.count_batches([batch(many)], schema, LabelRule(), NOW).ratings
     assert len(values) <= 4096
     assert rows.sum() == 100_000
 
 
 def test_no_rows(schema):
-    found = counts.count_batches([], schema, 4.0, NOW)
+    found = counts.count_batches([], schema, LabelRule(), NOW)
     assert (found.rows, found.newest, len(found.pairs)) == (0, None, 0)
 
 
 def test_pairs_are_those_of_the_same_users_however_many_are_kept(schema, monkeypatch):
     rows = [(f"u{number % 100}", f"m{number // 100}", 3.0, NOW, []) for number in range(1000)]
-    everything = counts.count_batches([batch(rows)], schema, 4.0, NOW).pairs
+    everything = counts.count_batches([batch(rows)], schema, LabelRule(), NOW).pairs
     monkeypatch.setattr(counts, "_MAX_PAIRS", 300)
-    some = counts.count_batches([batch(rows[:500]), batch(rows[500:])], schema, 4.0, NOW).pairs
-    fewer = counts.count_batches([batch(rows[500:])], schema, 4.0, NOW).pairs
+    some = counts.count_batches([batch(rows[:500]), batch(rows[500:])], schema, LabelRule(), NOW).pairs
+    fewer = counts.count_batches([batch(rows[500:])], schema, LabelRule(), NOW).pairs
     assert len(everything) == 1000
     assert 100 < len(some) <= 300
     assert len(some) % 10 == 0  # whole users
@@ -80,8 +83,8 @@ def test_pairs_are_those_of_the_same_users_however_many_are_kept(schema, monkeyp
 
 
 def test_a_user_is_not_a_movie(schema):
-    one = counts.count_batches([batch([("1", "2", 3.0, NOW, [])])], schema, 4.0, NOW).pairs
-    other = counts.count_batches([batch([("2", "1", 3.0, NOW, [])])], schema, 4.0, NOW).pairs
+    one = counts.count_batches([batch([("1", "2", 3.0, NOW, [])])], schema, LabelRule(), NOW).pairs
+    other = counts.count_batches([batch([("2", "1", 3.0, NOW, [])])], schema, LabelRule(), NOW).pairs
     assert not one.index.isin(other.index).any()
 
 
@@ -92,4 +95,4 @@ def test_a_missing_column_counts_as_none(schema):
         if hasattr(whole, "drop_columns")
         else pa.RecordBatch.from_arrays(whole.columns[:4], whole.schema.names[:4])
     )
-    assert counts.count_batches([without], schema, 4.0, NOW).rows_without_genres == 4
+    assert counts.count_batches([without], schema, LabelRule(), NOW).rows_without_genres == 4

@@ -17,7 +17,7 @@ from components.data_gate.component import refusal
 from components.data_gate.counts import SplitCounts
 from components.data_gate.rules import Data, Expectations
 from components.data_gate.settings import DataGateSettings
-from components.features import SPLITS
+from components.shared.features import SPLITS, LabelRule
 from tests.conftest import REPOSITORY
 
 NOW = 1_700_000_000
@@ -279,7 +279,9 @@ def test_where_every_rating_is_a_positive_their_values_are_no_gate():
     one_sided = data(train=split(positives=2000))
     strict = [f for f in check(one_sided) if f.level == "fatal"]
     assert [f.feature for f in strict] == ["not liked rows"]
-    found = rules.check(one_sided, None, {}, SCHEMA, DataGateSettings(), Expectations(NOW, positives="rated"))
+    found = rules.check(
+        one_sided, None, {}, SCHEMA, DataGateSettings(), Expectations(NOW, label=LabelRule(positives="rated"))
+    )
     assert [(f.feature, f.level) for f in found] == [("not liked rows", "warn")]
     anomalies = anomalies_pb2.Anomalies(baseline=SCHEMA)
     anomalies.anomaly_info["rating"].reason.add(
@@ -292,7 +294,7 @@ def test_where_every_rating_is_a_positive_their_values_are_no_gate():
             {"train": anomalies},
             SCHEMA,
             DataGateSettings(),
-            Expectations(NOW, positives=positives),
+            Expectations(NOW, label=LabelRule(positives=positives)),
         )
         assert [(f.rule, f.level) for f in found] == [("FLOAT_TYPE_BIG_FLOAT", level)]
 

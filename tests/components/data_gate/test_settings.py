@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.data_gate.settings import Bars, DataGateSettings, Floors
-from components.errors import ConfigError
+from components.shared.errors import ConfigError
 from pipeline.config import load_config
 
 

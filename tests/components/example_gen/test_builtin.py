@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from components.errors import DataError
 from components.example_gen import builtin
+from components.shared.errors import DataError
 
 
 def test_found_in_the_package() -> None:

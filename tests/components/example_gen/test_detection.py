@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.errors import DataError
 from components.example_gen import detection, files
 from components.example_gen.settings import IngestSettings
+from components.shared.errors import DataError
 
 DEFAULT = IngestSettings()
 GOOD = "user_id,movie_id,rating,timestamp\n1,1,1,1\n"
@@ -210,7 +210,7 @@ def test_what_may_not_be_read_is_told(
     (tmp_path / denied).chmod(0)
     code = (
         "import json, os, sys\n"
-        "from components.errors import DataError\n"
+        "from components.shared.errors import DataError\n"
         "from components.example_gen import detection\n"
         "from components.example_gen.settings import IngestSettings\n"
         "if os.geteuid() == 0:\n"

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from components.errors import DataError
 from components.example_gen import builtin, component, detection, executor, formats
 from components.example_gen.settings import IngestSettings
+from components.shared.errors import DataError
 
 Ingest = Callable[..., Any]
 HEADER = b"userId,movieId,rating,timestamp\n"

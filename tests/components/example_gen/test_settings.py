@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from components.errors import ConfigError
 from components.example_gen import settings as settings_module
 from components.example_gen.settings import IngestSettings
+from components.shared.errors import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from components.errors import ConfigError
-from components.features import NUM_YEAR_BUCKETS
 from components.models import BUILDERS, VocabularySizes, all_pairs, build_model
 from components.models.hyperparameters import MODEL_CONFIGS, DotProductConfig, ModelConfig
+from components.shared.errors import ConfigError
+from components.shared.features import NUM_YEAR_BUCKETS
 from components.trainer.training import auc, fit
 
 SIZES = VocabularySizes(user_id=21, movie_id=31, genres=6)

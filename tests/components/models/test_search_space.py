@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from components.errors import ConfigError
 from components.models.hyperparameters import (
     MODEL_CONFIGS,
     DotProductConfig,
@@ -22,6 +21,7 @@ from components.models.search_space import (
     sentence,
     with_values,
 )
+from components.shared.errors import ConfigError
 
 
 @pytest.mark.parametrize("objective", ["like", "interaction"])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.features import EVAL_SPLIT, TEST_SPLIT, TRAIN_SPLIT
-from components.ranking.baselines import Ratings
 from components.ranking.comparison import compare
 from components.ranking.data import Dataset
 from components.ranking.evaluation import Scorer, evaluate
+from components.ranking.floors import Ratings
 from components.ranking.settings import RankingSettings
+from components.shared.features import EVAL_SPLIT, TEST_SPLIT, TRAIN_SPLIT
 
 SETTINGS = RankingSettings(bootstrap_samples=100)
 GENRES: tuple[list[str], np.ndarray] = ([], np.zeros((30, 0), bool))

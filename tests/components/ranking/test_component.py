@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 from tfx.types import artifact_utils, standard_artifacts
 
-from components.features import SPLITS, WITHOUT_TIMES
 from components.ranking.component import _learned
+from components.shared.artifacts import WITHOUT_TIMES
+from components.shared.features import SPLITS
 
 Row = tuple[str, str, int]  # user, movie, timestamp
 LOG: list[Row] = [(f"u{i % 4}", f"m{i}", 1000 + i) for i in range(12)]

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 
 from components.example_gen.formats import MOVIES_SCHEMA
-from components.features import EVAL_SPLIT, TEST_SPLIT, TRAIN_SPLIT
-from components.ranking.baselines import Ratings
 from components.ranking.data import Dataset, genres
 from components.ranking.evaluation import Scorer, evaluate, scorers
+from components.ranking.floors import Ratings
 from components.ranking.settings import RankingSettings
+from components.shared.features import EVAL_SPLIT, TEST_SPLIT, TRAIN_SPLIT
 
 SETTINGS = RankingSettings(ks=(1, 2), primary_k=2, bootstrap_samples=100)
 

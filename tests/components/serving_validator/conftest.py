@@ -33,12 +33,12 @@ def exported(transformed: Transformed, tmp_path_factory) -> Exported:
     import pyarrow as pa
     import tensorflow as tf
 
-    from components.cold_start import crowd
     from components.example_gen.formats import MOVIES_SCHEMA
-    from components.features import year_bucket
+    from components.export.cold_start import crowd
+    from components.export.export import export
     from components.models import VocabularySizes, build_model
     from components.models.hyperparameters import MODEL_CONFIGS
-    from components.serving import export
+    from components.shared.features import year_bucket
 
     keras.utils.set_random_seed(7)
     sizes = VocabularySizes(

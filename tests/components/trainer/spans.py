@@ -12,8 +12,8 @@ import numpy as np
 
 from components.example_gen import splits
 from components.example_gen.builtin import movielens_100k
-from components.features import GENRES_KEY, MOVIE_KEY, USER_KEY, VOCABULARY_KEYS
 from components.models import VocabularySizes
+from components.shared.features import GENRES_KEY, MOVIE_KEY, USER_KEY, VOCABULARY_KEYS
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from components.features import GENRES_KEY, MOVIE_KEY, USER_KEY
 from components.models import VocabularySizes, build_model
 from components.models.hyperparameters import MODEL_CONFIGS
+from components.shared.features import GENRES_KEY, MOVIE_KEY, USER_KEY
 from components.trainer.training import History, fit
 from components.trainer.warm_start import (
     Saved,

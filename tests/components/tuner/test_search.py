@@ -7,10 +7,10 @@ import logging
 import numpy as np
 import pytest
 
-from components.errors import ModelError
 from components.models import VocabularySizes
 from components.models.hyperparameters import DotProductConfig, MlpConfig, ModelConfig
 from components.models.search_space import decoded, search_space, with_values
+from components.shared.errors import ModelError
 from components.trainer.training import fit
 from components.tuner import search as searching
 from components.tuner.search import Rows, Search

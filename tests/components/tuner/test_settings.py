@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.errors import ConfigError
 from components.models.search_space import Dimension
+from components.shared.errors import ConfigError
 from pipeline.config import load_config
 
 

@@ -1,0 +1,41 @@
+"""The types of artifacts that TFX does not have; what they are called and what files they hold is in `artifacts`."""
+
+from __future__ import annotations
+
+from tfx import types
+
+
+class Movies(types.Artifact):
+    """The movies table: one file movies.parquet, see `executor.Executor`."""
+
+    TYPE_NAME = "Movies"
+
+
+class DataVerdict(types.Artifact):
+    """What the data gate found: findings.json, a list of objects with the fields of `rules.Finding`.
+
+    Custom properties: `num_fatal` (0, as a run with one has failed), `num_warn`, `compared` (1 where there
+    was a baseline), `train_rows`, `train_liked` (those of them with a positive), and `warnings`, the sentences
+    of the first few as JSON.
+    """
+
+    TYPE_NAME = "DataVerdict"
+
+
+class RankingEvaluation(types.Artifact):
+    """The files metrics.json, per_user.parquet and perhaps compared.parquet, see `RankingEvaluator`."""
+
+    TYPE_NAME = "RankingEvaluation"
+
+
+class BlessingReport(types.Artifact):
+    """The file decision.json, see `Blessing`.
+
+    Custom properties: `blessed` (0 or 1), `num_rules`, `failures` and `warnings` (sentences, as JSON), and what the
+    decision rests on: `objective`, `metric` (`log_loss`, or the ranking metric such as `ndcg@10`), `candidate_metric`
+    and, where the two are compared by it, `baseline_metric`, both on `compared_rows` test rows; `left_out_rows` are
+    those that the baseline was trained on. `compared_rows` is 0 where there is nothing to compare with, and
+    `candidate_metric` then of the whole test split. In the artifacts of older versions the last six are missing.
+    """
+
+    TYPE_NAME = "BlessingReport"

@@ -1,0 +1,85 @@
+"""What the parts of a pipeline call each other and what they leave: nodes, files, properties; standard library only.
+
+The types of artifacts are in `artifact_types`, which needs TFX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# --- ids of the nodes, in the order of the pipeline
+
+SCHEMA_GEN = "ImportSchemaGen"
+EXAMPLE_GEN = "RatingsExampleGen"
+STATISTICS_GEN = "StatisticsGen"
+DATA_BASELINE = "latest_blessed_data"
+EXAMPLE_VALIDATOR = "ExampleValidator"
+DATA_GATE = "DataGate"
+TRANSFORM = "Transform"
+BASE_MODEL = "latest_blessed_base"
+TUNER = "MovieTuner"
+TUNED_VALUES = "tuned_values"
+TRAINER = "MovieTrainer"
+BASELINE_MODEL = "latest_blessed_model"
+EVALUATOR = "Evaluator"
+RANKING_EVALUATOR = "RankingEvaluator"
+BLESSING = "Blessing"
+SERVING_VALIDATOR = "ServingValidator"
+INFRA_VALIDATOR = "InfraValidator"  # TFX's own, with serving.kind=docker
+PUSHER = "Pusher"
+# What a person does, without a run.
+FORCED_BLESSING = "forced_blessing"
+ROLLBACK_NODE = "rollback"
+
+# --- files
+
+# RatingsExampleGen
+MOVIES_FILE = "movies.parquet"  # of Movies, and of an export
+REJECTS_FILE = "rejects.csv"  # of the examples
+# DataGate
+FINDINGS_FILE = "findings.json"
+# MovieTrainer: of the model, beside the export, and of the model run
+SERVING_FOLDER = "Format-Serving"  # where TFX's Trainer puts the export
+WARM_START_FILE = "warm_start.npz"
+RUN_SUMMARY = "training.json"
+# An export has in this folder what is beside its graph.
+EXTRA = "assets.extra"
+WARMUP_FILE = "tf_serving_warmup_requests"  # the name that TensorFlow Serving looks for
+REFERENCE_FILE = "reference_predictions.npz"
+MARKER_FILE = "marquee.json"  # of a pushed version
+# RankingEvaluator
+METRICS_FILE, PER_USER_FILE, COMPARED_FILE = "metrics.json", "per_user.parquet", "compared.parquet"
+# Blessing
+DECISION_FILE = "decision.json"
+BLESSED_FILE = "BLESSED"  # as the stock Evaluator
+# ServingValidator
+REPORT_FILE, PROBE_LOG_FILE = "report.json", "probe.log"
+
+# --- custom properties that more than one component knows
+
+# Of examples, 1 where the ratings have no times and `timestamp` is 0 throughout; else it is not set.
+WITHOUT_TIMES = "without_times"
+# Of an evaluation and of a blessing's report: sentences, as JSON.
+FAILURES, WARNINGS = "failures", "warnings"
+# Of a data verdict and of tuned hyperparameters.
+TRAIN_ROWS, TRAIN_LIKED = "train_rows", "train_liked"
+# Of tuned hyperparameters: what they are for, see `models.search_space.purpose`.
+PURPOSE = "purpose"
+# Of a ranking and of a report: test rows on which two models are compared, and those that one of them knows.
+COMPARED_ROWS, LEFT_OUT_ROWS = "compared_rows", "left_out_rows"
+# Of a blessing: the component that wrote it.
+COMPONENT_ID = "component_id"
+
+# --- how a version came to be, and which blessings make a baseline
+
+PUSH, FORCED, ROLLBACK = "push", "forced", "rollback"
+
+
+def makes_baseline(blessing: Mapping[str, object]) -> bool:
+    """Whether a ModelBlessing with these properties makes its model a baseline: no refusal, nor one of the rules.
+
+    The Evaluator (TFMA) writes blessings too, which are only one of the rules: those of the Blessing component count,
+    and what a person blesses by force or rolls back to.
+    """
+    by_hand = blessing.get("kind") in (FORCED, ROLLBACK)
+    return blessing.get("blessed") == 1 and (by_hand or blessing.get(COMPONENT_ID) == BLESSING)

@@ -1,0 +1,45 @@
+"""The `marquee` command. Heavy imports are inside the commands, so that `marquee --help` is quick."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.cli import ask, config, releases, run, schema, status, sweep
+from pipeline.cli.group import Group
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="marquee")
+def main() -> None:
+    """Train, evaluate, bless and serve a movie recommender.
+
+    \b
+    Examples:
+      marquee run                                      on MovieLens 100K, which comes along
+      marquee run --set data.path=ml-latest-small      on a folder with ratings of your own
+      marquee run --set model.name=genre_mlp --set model.embedding_dim=64
+      marquee sweep --over model.embedding_dim=8,16,32 train with each, side by side
+      marquee status                                   runs, metrics, pushed versions
+      marquee history                                  every version ever pushed, and why
+      marquee rollback                                 serve the version before
+      marquee recommend 42 -k 5                        what user 42 would like
+      marquee similar "Toy Story"                      what is like it
+      marquee config                                   every key with its default
+    """
+
+
+for command in (
+    run.run,
+    sweep.sweep,
+    status.status,
+    status.explain,
+    releases.history,
+    releases.rollback,
+    releases.bless,
+    releases.gc,
+    ask.recommend,
+    ask.similar,
+    schema.schema,
+    config.show_config,
+):
+    main.add_command(command)

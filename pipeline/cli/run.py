@@ -1,0 +1,197 @@
+"""`marquee run`, and what it says at its end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from components.shared.artifacts import SERVING_VALIDATOR, TRAINER, TRANSFORM
+from components.shared.features import metric_title
+from pipeline.cli.ask import _served, print_answers
+from pipeline.cli.options import command_name, configured, flags_of, short, verbosely, waiting
+from pipeline.cli.releases import forced_versions
+from pipeline.cli.session import execute, session
+
+if TYPE_CHECKING:
+    from tfx.orchestration.pipeline import Pipeline
+
+    from pipeline.cli.console import PlainConsole as Console
+    from pipeline.config import PipelineConfig
+    from pipeline.state.runs import Run
+
+
+@click.command()
+@configured
+@waiting
+@verbosely
+def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool) -> None:
+    """Run the pipeline: from ratings to a pushed model.
+
+    What has not changed since an earlier run comes from its cache. Exits with 0 when the model is blessed and
+    fit for serving, with 1 when it is not or the run failed, with 2 when the configuration is wrong.
+
+    \b
+    Examples:
+      marquee run
+      marquee run --config ml-1m
+      marquee run --set tuning.tune=true               search the model's best values first
+      marquee run --set data.path=ratings.csv --set data.columns.user_id=userId
+    """
+    from pipeline.config import load_config
+
+    config = load_config(file, overrides)
+    # A wrong input is told before TFX is imported and before anything is written.
+    config.data.source()
+    title = f"{config.model.name} ({config.model.objective}) on {config.data.path}"
+    with session(config, "run", wait, verbose, title) as (console, log):
+        done = _run(console, config, log)
+        blessed = _report(console, config, done, flags_of(file, overrides))
+    sys.exit(0 if blessed else 1)
+
+
+def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
+    from pipeline.cli.console import component_line
+    from pipeline.cli.figures import figure
+    from pipeline.state.runs import read_runs
+
+    def create() -> Pipeline:
+        from pipeline.pipeline import create_pipeline
+
+        return create_pipeline(config)
+
+    def tell(name: str, seconds: float, error: BaseException | None) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            line = component_line(name, "interrupted", seconds, "")
+        elif error:
+            line = component_line(name, "failed", seconds, type(error).__name__)
+        else:
+            run = read_runs(config, last=1)[0]
+            node = run.nodes[name]
+            line = component_line(name, node.state, seconds, figure(node, run))
+        console.print(line)
+
+    started = time.monotonic()
+    execute(console, config, log, create, tell)
+    result = read_runs(config, last=1)[0]
+    seconds = f"{time.monotonic() - started:.0f} s"
+    if result.state == "cached":
+        console.print(f"Nothing has changed: every component came from the cache, in {seconds}.")
+    else:
+        console.print(f"Finished in {seconds}.")
+    return result
+
+
+def reached(summary: dict[str, Any]) -> str:
+    """What the model reached, by the metrics of its objective."""
+    k = summary.get("primary_k")
+    names = ["auc", "log_loss"] if summary["objective"] == "like" else [f"ndcg@{k}", f"recall@{k}"]
+    names += [metric] if (metric := summary.get("metric")) and metric not in names else []
+    reached = [f"{metric_title(name)} {summary[name]:.4f}" for name in names if name in summary]
+    text = f"{', '.join(reached)} on the test split"
+    return text + _beside_baseline(summary)
+
+
+def _beside_baseline(summary: dict[str, Any]) -> str:
+    """What the last blessed model reaches on the rows on which the two are compared."""
+    left_out = summary.get("left_out_rows", 0)
+    if summary.get("compared_rows") == 0 and "baseline_model_id" in summary:
+        known = f"the baseline was trained on {left_out:,} rows of it"
+        return f"; compared with nothing: {known if left_out else 'what the baseline was trained on is gone'}"
+    if "baseline_metric" not in summary:
+        return ""
+    title, baseline = metric_title(summary["metric"]), f"{summary['baseline_metric']:.4f}"
+    if not left_out:
+        return f"; the baseline's {title} there is {baseline}"
+    return (
+        f"; on the {summary['compared_rows']:,} rows of it that the baseline was not trained on, {title}"
+        f" {summary['candidate_metric']:.4f}, the baseline's {baseline}"
+    )
+
+
+def _what_now(console: Console, config: PipelineConfig, flags: str, *lines: str) -> None:
+    """Ends the report of a model that is not pushed: what is served, and what to try."""
+    from pipeline.state.runs import pushed_versions
+
+    present = pushed_versions(config.serving_model_dir)
+    console.print(
+        f"Served is version {present[-1].name}, as before." if present else "Nothing is served yet."
+    )
+    for line in lines:
+        console.print(line.replace("marquee ", f"{command_name()} ").replace(" FLAGS", flags), soft_wrap=True)
+
+
+def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
+    """Prints the verdict and, if there is a served model, recommendations for the most active user."""
+    from pipeline.cli.console import spinner
+
+    summary = done.summary()
+    blessed = bool(summary.get("blessed"))
+    metrics = reached(summary)
+    console.print()
+    if not blessed:
+        console.headed("Not blessed, not pushed", "bold red", f": {metrics}")
+        for failure in summary.get("failures", []):
+            console.print(f"  - {failure}", soft_wrap=True)
+        _what_now(
+            console,
+            config,
+            flags,
+            "Next: marquee explain FLAGS, for every rule with its key (under `evaluation` and `blessing`)",
+            "Next: bring more ratings, or try --set model.name=two_tower, or --set tuning.tune=true for a search",
+            'Next: marquee bless --force --reason "..." FLAGS, to serve it all the same',
+        )
+        _tell_if_forced(console, config, done)
+        return False
+    if not summary.get("fit_for_serving", True):
+        console.headed("Blessed, but not fit for serving, so not pushed", "bold red", f": {metrics}")
+        for failure in summary["serving_failures"]:
+            console.print(f"  - {failure}")
+        report = done.nodes[SERVING_VALIDATOR].output("blessing") if SERVING_VALIDATOR in done.nodes else None
+        _what_now(
+            console,
+            config,
+            flags,
+            "Next: mend the export, or change a budget under `serving`: either has it asked again"
+            + (f"; all figures: {short(Path(report.uri) / 'report.json')}" if report else ""),
+        )
+        _tell_if_forced(console, config, done)
+        return False
+    console.headed("Blessed", "bold green", f": {metrics}")
+    for warning in summary.get("warnings", []):
+        console.headed("Warning", "yellow", f": {warning}")
+    served = _served(config)
+    console.headed("Served", "bold green", f":  {short(served.path)}")
+    if served.path.name != summary.get("version"):
+        console.print(
+            f"This run's model is version {summary.get('version')}, which was rolled back or followed by another;"
+            f" `{command_name()} history{flags}` says why.",
+            soft_wrap=True,
+        )
+    with spinner(console, "Asking the served model..."):
+        user = _most_active_user(done)
+        answers = served.recommend([user], 5, exclude_rated=True)
+    console.print()
+    print_answers(console, answers, [f"Recommended to user {user}, who rated most movies"], "score")
+    console.print()
+    for command in ("recommend USER_ID", "similar TITLE", "status"):
+        console.print(f"Next: {command_name()} {command}{flags}", soft_wrap=True)
+    return True
+
+
+def _tell_if_forced(console: Console, config: PipelineConfig, done: Run) -> None:
+    model = done.nodes[TRAINER].output("model")
+    for one in forced_versions(config):
+        if model and one["kind"] == "forced" and one["model_id"] == model.id:
+            console.print(f"But this model was blessed before: version {one['version']}, {one['blessing']}.")
+
+
+def _most_active_user(done: Run) -> str:
+    graph = done.nodes[TRANSFORM].output("transform_graph")
+    assert graph
+    vocabulary = Path(graph.uri) / "transform_fn" / "assets" / "user_id"
+    with vocabulary.open(encoding="utf-8") as lines:
+        return next(lines).rstrip("\n")

@@ -1,0 +1,182 @@
+"""Asks the pushed model: recommendations and similar movies, with titles and genres."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.pusher.versions import missing
+from components.shared.errors import ModelError
+from pipeline.state.runs import pushed_versions
+
+
+@dataclass(frozen=True)
+class Movie:
+    """One row of the movies table."""
+
+    id: str
+    title: str
+    genres: list[str]
+    year: int | None = None
+
+    def __str__(self) -> str:
+        if self.year is None or self.title.rstrip().endswith(f"({self.year})"):
+            return self.title
+        return f"{self.title} ({self.year})"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """For one id that was asked for: whether the model knows it, and the movies, best first, with scores."""
+
+    asked: str
+    known: bool
+    movies: list[tuple[Movie, float]]
+
+
+class ServedModel:
+    """The newest pushed version; TensorFlow is loaded at the first question.
+
+    Raises:
+        ModelError: Nothing has been pushed, or the version is damaged; any question may raise the latter.
+    """
+
+    def __init__(self, serving_model_dir: Path) -> None:
+        versions = pushed_versions(serving_model_dir)
+        if not versions:
+            raise ModelError(
+                "No model has been pushed yet.",
+                where=str(serving_model_dir),
+                expected="a pushed version",
+                fix="run `marquee run` first",
+            )
+        self.path = versions[-1]
+        lacking = missing(self.path)
+        if lacking:
+            raise self._damaged(f"{lacking} is missing")
+
+    @cached_property
+    def movies(self) -> dict[str, Movie]:
+        """The movies table by id."""
+        columns = ["movie_id", "title", "genres", "year"]
+        try:
+            table = pq.read_table(self.path / "assets.extra" / "movies.parquet")
+            rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
+        except (OSError, pa.ArrowException, KeyError) as error:
+            raise self._damaged(str(error)) from None
+        return {row[0]: Movie(*row) for row in rows}
+
+    def recommend(self, user_ids: Sequence[str], k: int, exclude_rated: bool) -> list[Answer]:
+        """The k best movies for each user, without those the user has rated where `exclude_rated`."""
+        import tensorflow as tf
+
+        answer = self._signatures["recommend"](
+            user_ids=tf.constant(list(map(os.fsencode, user_ids))),
+            k=tf.constant(k),
+            exclude_rated=tf.constant(exclude_rated),
+        )
+        return self._answers(user_ids, answer)
+
+    def similar(self, movie_ids: Sequence[str], k: int) -> list[Answer]:
+        """The k movies nearest to each in the model's embedding, with cosines."""
+        import tensorflow as tf
+
+        answer = self._signatures["similar_movies"](
+            movie_ids=tf.constant(list(map(os.fsencode, movie_ids))), k=tf.constant(k)
+        )
+        return self._answers(movie_ids, answer)
+
+    def find(self, text: str) -> Movie:
+        """The movie with this id, this title, with its year or not, or the only one with this in its title.
+
+        Case does not matter.
+
+        Raises:
+            ModelError: There is none, or more than one.
+        """
+        if text in self.movies:
+            return self.movies[text]
+        wanted = text.casefold()
+        exact = [
+            movie
+            for movie in self.movies.values()
+            if wanted in (movie.title.casefold(), str(movie).casefold())
+        ]
+        found = exact or [movie for movie in self.movies.values() if wanted in str(movie).casefold()]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise ModelError(
+                "No movie has this id or title.",
+                where=str(self.path),
+                found=repr(text),
+                expected="an id or a part of a title in the movies table",
+                fix=_nearest(text, [movie.title for movie in self.movies.values()]),
+            )
+        # The catalogue is a vocabulary, most rated first; what is not in it was not rated in train.
+        place = {id_: number for number, id_ in enumerate(self._catalogue())}
+        found.sort(key=lambda movie: place.get(movie.id, len(place)))
+        shown = ", ".join(f"{movie.id} {movie}" for movie in found[:8])
+        raise ModelError(
+            f"{len(found)} movies have this in their title.",
+            found=shown + (", ..." if len(found) > 8 else ""),
+            expected="one movie",
+            fix="give the id",
+        )
+
+    def _catalogue(self) -> list[str]:
+        """Ids of the movies that can be recommended, most rated first."""
+        import tensorflow as tf
+
+        answer = self._signatures["score_catalogue"](user_ids=tf.constant([], tf.string))
+        return [id_.decode() for id_ in answer["movie_ids"].numpy()]
+
+    @cached_property
+    def _signatures(self) -> Any:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import tensorflow as tf
+
+        try:
+            self._loaded = tf.saved_model.load(str(self.path))  # the signatures do not keep it alive
+        except (OSError, ValueError, RuntimeError, LookupError, tf.errors.OpError) as error:
+            raise self._damaged(str(error).splitlines()[0]) from None
+        return self._loaded.signatures
+
+    def _damaged(self, found: str) -> ModelError:
+        return ModelError(
+            "The served model is damaged.",
+            where=str(self.path),
+            found=found,
+            fix="`marquee run` brings the version back as it was pushed; `marquee rollback` serves the one before",
+        )
+
+    def _answers(self, asked: Sequence[str], answer: dict[str, Any]) -> list[Answer]:
+        rows = zip(
+            asked, answer["known"].numpy(), answer["movie_ids"].numpy(), answer["scores"].numpy(), strict=True
+        )
+        return [
+            Answer(
+                id_,
+                bool(known),
+                [
+                    (self.movies.get(key, Movie(key, "", [])), float(score))
+                    for key, score in zip((movie.decode() for movie in ids), scores, strict=True)
+                    if key
+                ],
+            )
+            for id_, known, ids, scores in rows
+        ]
+
+
+def _nearest(text: str, titles: Sequence[str]) -> str | None:
+    import difflib
+
+    close = difflib.get_close_matches(text, titles, n=3, cutoff=0.5)
+    return "did you mean " + " or ".join(map(repr, close)) + "?" if close else None
