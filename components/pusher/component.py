@@ -22,6 +22,7 @@ from components.pusher import versions
 from components.shared.artifact_types import BlessingReport, RankingEvaluation
 from components.shared.artifacts import PUSH
 from components.shared.features import deciding_metric
+from components.shared.tfx_internals import run_and_execution
 
 # Inputs that only add to the record.
 EVALUATION_KEY, EXAMPLES_KEY, RANKING_KEY, REPORT_KEY = "evaluation", "examples", "ranking", "report"
@@ -83,13 +84,13 @@ class Executor(pusher_executor.Executor):
         # Not the report's own figure: that may be of the part of test on which two models were compared.
         of_ranking = {name: value for name, value in _metrics(ranking).items() if name == metric}
         of_examples = examples.mlmd_artifact.custom_properties if examples else {}
+        run_id, execution_id = run_and_execution(self)
         return versions.Marker(
             kind=PUSH,
             model_id=model.id,
             model_uri=model.uri,
-            run_id=(self._context and self._context.pipeline_run_id) or "",
-            # TFX gives the execution's id under this name.
-            execution_id=int((self._context and self._context._unique_id) or 0),
+            run_id=run_id,
+            execution_id=execution_id,
             blessing_id=blessing.id if blessing else 0,
             objective=objective,
             metric=metric,

@@ -30,6 +30,7 @@ from components.shared.artifacts import (
     WITHOUT_TIMES,
 )
 from components.shared.features import GENRES_KEY, MOVIE_KEY, USER_KEY
+from components.shared.tfx_internals import ANOMALIES_FILE, files_of_splits
 from components.tuner.settings import METRICS
 from pipeline.state.runs import Node, Run, decided_by
 
@@ -81,11 +82,11 @@ def _anomalies(node: Node) -> str:
 
     artifact = node.output("anomalies")
     found = []
-    for path in sorted(Path(artifact.uri).glob("Split-*/SchemaDiff.pb")) if artifact else []:
+    files = files_of_splits(artifact.uri, ANOMALIES_FILE) if artifact else {}
+    for split, path in files.items():
         anomalies = anomalies_pb2.Anomalies.FromString(path.read_bytes())
         found += [
-            f"{path.parent.name.removeprefix('Split-')}: {feature} {info.short_description}"
-            for feature, info in anomalies.anomaly_info.items()
+            f"{split}: {feature} {info.short_description}" for feature, info in anomalies.anomaly_info.items()
         ]
     return f"{len(found)} anomalies: " + "; ".join(found) if found else "no anomalies"
 

@@ -16,6 +16,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 
 from components.shared.artifacts import EXAMPLE_VALIDATOR, STATISTICS_GEN
 from components.shared.errors import ConfigError, DataError
+from components.shared.tfx_internals import ANOMALIES_FILE, STATISTICS_FILE, files_of_splits
 from pipeline.config import PipelineConfig
 from pipeline.state.runs import read_runs
 
@@ -65,13 +66,10 @@ def latest(config: PipelineConfig) -> Checked:
             continue
         violations: list[Violation] = []
         by_split: dict[str, statistics_pb2.DatasetFeatureStatisticsList] = {}
-        for path in sorted(Path(anomalies.uri).glob("Split-*/SchemaDiff.pb")):
-            split = path.parent.name.removeprefix("Split-")
+        for split, path in files_of_splits(anomalies.uri, ANOMALIES_FILE).items():
             violations += _violations(config, split, anomalies_pb2.Anomalies.FromString(path.read_bytes()))
-        for path in sorted(Path(statistics.uri).glob("Split-*/FeatureStats.pb")):
-            by_split[path.parent.name.removeprefix("Split-")] = (
-                statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
-            )
+        for split, path in files_of_splits(statistics.uri, STATISTICS_FILE).items():
+            by_split[split] = statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
         if by_split:
             return Checked(run.id, violations, by_split)
     raise DataError(

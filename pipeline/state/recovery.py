@@ -23,6 +23,7 @@ from components.shared.artifacts import (
     ROLLBACK,
     ROLLBACK_NODE,
 )
+from components.shared.tfx_internals import execution_folders
 from pipeline.config import PipelineConfig
 from pipeline.state.store import Output, Store, set_properties
 
@@ -148,14 +149,10 @@ def _is_of(store: Store, marker: versions.Marker, execution: mlmd.Execution, nod
 
 
 def _remove_outputs(root: Path, node: str, execution_id: int) -> None:
-    """Removes `<root>/<node>/<output>/<execution>` and TFX's working folders of the execution."""
+    """Removes the folders of an execution."""
     if not re.fullmatch(r"[\w.-]+", node) or node in (".", ".."):
         return
-    system = root / node / ".system"
-    for folder in (*(root / node).glob(f"*/{execution_id}"), *system.glob(f"*/{execution_id}")):
-        shutil.rmtree(folder)
-    # Named at random, one an execution, and empty but for running ones.
-    for folder in system.glob("stateful_working_dir/*"):
+    for folder in execution_folders(root, node, execution_id):
         shutil.rmtree(folder)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property, wraps
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,10 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.shared.errors import ConfigError, MarqueeError
 from components.shared.storage import storage_error
+from components.shared.tfx_internals import NODE, PIPELINE, PIPELINE_RUN, Connection
 from pipeline.config import PipelineConfig
 
 _PORTS = {"mysql": 3306, "postgresql": 5432}
-# Type names of TFX's contexts.
-PIPELINE, PIPELINE_RUN, NODE = "pipeline", "pipeline_run", "node"
 
 
 @dataclass(frozen=True)
@@ -79,30 +77,13 @@ def open_store(config: PipelineConfig) -> Store | None:
     if config.metadata.kind == "sqlite" and not _is_there(config.metadata_path):
         return None
     try:
-        return Store(_Connection(config, connection), config.name)
+        raw = Connection(
+            connection,
+            lambda error: _failed(error, config, connection, "ML Metadata cannot be read or written."),
+        )
+        return Store(raw, config.name)
     except (errors.StatusError, RuntimeError) as error:
         raise _failed(error, config, connection, "ML Metadata cannot be opened.") from None
-
-
-class _Connection(MetadataStore):
-    """A connection whose errors say where ML Metadata is, and what to do."""
-
-    _metadata_store: Any
-
-    def __init__(self, config: PipelineConfig, connection: mlmd.ConnectionConfig) -> None:
-        self._of = config, connection
-        super().__init__(connection)
-
-    def _call(self, *arguments: Any) -> Any:
-        if self._metadata_store is None:
-            super().__init__(self._of[1])
-        try:
-            return super()._call(*arguments)
-        except (errors.NotFoundError, errors.AlreadyExistsError):
-            raise  # an answer, of which MetadataStore makes something
-        except errors.StatusError as error:
-            self._metadata_store = None  # a failed commit leaves its transaction open, for good
-            raise _failed(error, *self._of, "ML Metadata cannot be read or written.") from error
 
 
 def _is_there(file: Path) -> bool:
@@ -252,49 +233,6 @@ def properties(of: mlmd.Artifact | mlmd.Execution) -> dict[str, Any]:
     return found
 
 
-@contextmanager
-def secrets_kept(logger: logging.Logger) -> Iterator[None]:
-    """Leaves out the messages in which TFX logs how it connects, password included."""
-
-    def keep(record: logging.LogRecord) -> bool:
-        return not str(record.msg).startswith(("Using deployment config", "Using connection config"))
-
-    logger.addFilter(keep)
-    try:
-        yield
-    finally:
-        logger.removeFilter(keep)
-
-
-@contextmanager
-def in_order() -> Iterator[None]:
-    """Artifacts and artifact types that are asked for by id come in the order of the ids.
-
-    TFX's cache pairs them with the events by position. SQLite returns them so, PostgreSQL as they lie on its disk:
-    the outputs of a cached component are swapped then, such as the transform graph and the transformed examples.
-    """
-    stock = {
-        name: getattr(MetadataStore, name) for name in ("get_artifacts_by_id", "get_artifact_types_by_id")
-    }
-
-    def ordered(fetch: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(fetch)
-        def get(self: MetadataStore, ids: Iterable[int], *arguments: Any, **options: Any) -> list[Any]:
-            ids = list(ids)
-            found = {one.id: one for one in fetch(self, ids, *arguments, **options)}
-            return [found[id_] for id_ in ids if id_ in found]
-
-        return get
-
-    for name, fetch in stock.items():
-        setattr(MetadataStore, name, ordered(fetch))
-    try:
-        yield
-    finally:
-        for name, fetch in stock.items():
-            setattr(MetadataStore, name, fetch)
-
-
 def _event(kind: mlmd.Event.Type, key: str) -> mlmd.Event:
     event = mlmd.Event(type=kind)
     event.path.steps.add().key = key
@@ -303,7 +241,11 @@ def _event(kind: mlmd.Event.Type, key: str) -> mlmd.Event:
 
 
 def _without_password(text: str, connection: mlmd.ConnectionConfig) -> str:
-    for password in (connection.mysql.password, connection.postgresql.password):
-        if password:
-            text = text.replace(password, "***")
+    for password in passwords(connection):
+        text = text.replace(password, "***")
     return text
+
+
+def passwords(connection: mlmd.ConnectionConfig) -> list[str]:
+    """What must not be shown of a connection."""
+    return [one for one in (connection.mysql.password, connection.postgresql.password) if one]

@@ -209,7 +209,7 @@ def test_what_dead_processes_left_is_removed(tmp_path, base):
     assert not (tmp_path / "nowhere").exists()
 
 
-PUSH = """
+PUSHING = """
 import os, signal, sys
 from pathlib import Path
 from components.pusher import versions
@@ -237,7 +237,7 @@ versions.push(Path(sys.argv[1]), Path(sys.argv[2]), marker)
 def test_killed_while_it_pushes(tmp_path, base, event, number, pushed):
     source = saved_model(tmp_path / "model")
     older, _ = versions.push(saved_model(tmp_path / "old", b"old"), base, replace(MARKER, blessing_id=1))
-    command = [sys.executable, "-c", PUSH, str(source), str(base), event, str(number)]
+    command = [sys.executable, "-c", PUSHING, str(source), str(base), event, str(number)]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, check=False)
     assert done.returncode == -9
     assert len(versions.versions(base)) == 1 + pushed

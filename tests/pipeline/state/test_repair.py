@@ -10,7 +10,7 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.pusher import versions
-from components.shared.artifacts import PUSH
+from components.shared.artifacts import BLESSING, COMPONENT_ID, PUSH, SERVING_FOLDER
 from components.shared.errors import ModelError
 from pipeline.config import PipelineConfig, load_config
 from pipeline.operations import garbage, release
@@ -49,11 +49,11 @@ class Root:
             "variables/x": content * 9,
             "assets.extra/movies.parquet": b"movies",
         }
-        export = {f"{repair.EXPORT}/{name}": of for name, of in files.items()}
+        export = {f"{SERVING_FOLDER}/{name}": of for name, of in files.items()}
         model = self.make("MovieTrainer", "model", "Model", export)
         execution = self.store.start("Pusher", "Pusher", {"model": model}, {})
         path, marker = versions.push(
-            Path(model.uri) / repair.EXPORT,
+            Path(model.uri) / SERVING_FOLDER,
             self.config.serving_model_dir,
             versions.Marker(
                 PUSH,
@@ -161,7 +161,7 @@ def test_rollback_to_what_is_damaged_for_good_is_refused(root):
     old, _ = root.push(b"old"), root.push(b"new")
     model = properties(root.store.artifacts("PushedModel")[0])["model_uri"]
     (old / "saved_model.pb").write_bytes(b"other")
-    (Path(model) / repair.EXPORT / "saved_model.pb").unlink()
+    (Path(model) / SERVING_FOLDER / "saved_model.pb").unlink()
     with pytest.raises(ModelError, match="not what was pushed"):
         release.rollback(root.config, root.store, old.name)
 
@@ -239,7 +239,7 @@ def test_gc_keeps_the_baseline_that_is_left_where_the_newest_blessed_model_was_d
     new = root.make("MovieTrainer", "model", "Model", {"a": b"12"})
     for model in (old, new):
         execution = root.store.start("Blessing", "Blessing", {"model": model}, {})
-        blessed = {"blessed": 1, "current_model_id": model.id, versions.COMPONENT_ID: versions.BLESSER}
+        blessed = {"blessed": 1, "current_model_id": model.id, COMPONENT_ID: BLESSING}
         folder = root.config.artifact_root / "Blessing" / str(execution.id)
         folder.mkdir(parents=True)
         root.store.complete(

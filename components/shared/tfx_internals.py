@@ -1,0 +1,199 @@
+"""Where we lean on what TFX and ML Metadata do not promise: replaced methods, private attributes, the layout on disk.
+
+Each was checked with the versions of `CHECKED_WITH`; tests/components/shared/test_tfx_internals.py fails when this
+ground moves. What needs TFX imports it inside, so that reading ML Metadata does not.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from google.protobuf import text_encoding
+from ml_metadata import errors
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+if TYPE_CHECKING:
+    from tfx.dsl.components.base.base_executor import BaseExecutor
+
+CHECKED_WITH = {"tfx": "1.16.0", "ml-metadata": "1.16.0"}
+
+# Type names of TFX's contexts.
+PIPELINE, PIPELINE_RUN, NODE = "pipeline", "pipeline_run", "node"
+# What StatisticsGen and ExampleValidator write for each split.
+STATISTICS_FILE, ANOMALIES_FILE = "FeatureStats.pb", "SchemaDiff.pb"
+_SPLIT = "Split-"
+
+
+# --- the layout on disk
+
+
+def files_of_splits(uri: str, name: str) -> dict[str, Path]:
+    """Split -> its file of that name, of an artifact with a folder a split."""
+    found = sorted(Path(uri).glob(f"{_SPLIT}*/{name}"))
+    return {path.parent.name.removeprefix(_SPLIT): path for path in found}
+
+
+def execution_folders(root: Path, node: str, execution_id: int) -> list[Path]:
+    """Folders of an execution: its outputs, and TFX's own."""
+    system = root / node / ".system"
+    return [
+        *(root / node).glob(f"*/{execution_id}"),
+        *system.glob(f"*/{execution_id}"),
+        # Named at random, one an execution, and empty but for running ones.
+        *system.glob("stateful_working_dir/*"),
+    ]
+
+
+# --- private attributes
+
+
+def run_and_execution(executor: BaseExecutor) -> tuple[str, int]:
+    """Id of the run and of the execution that an executor is at work for; "" and 0 outside of a run."""
+    context = executor._context
+    if not context:
+        return "", 0
+    return context.pipeline_run_id or "", int(context._unique_id or 0)
+
+
+# --- replaced methods
+
+
+@contextmanager
+def launches_observed(observe: Callable[[str, bool], None]) -> Iterator[None]:
+    """Tells of each node that starts (True) and of each that has ended (False): LocalDagRunner has no hook.
+
+    Args:
+        observe: Called with the node's id.
+    """
+    from tfx.orchestration.portable.launcher import Launcher
+
+    stock = Launcher.launch
+
+    @wraps(stock)
+    def launch(self: Launcher) -> Any:
+        node = self._pipeline_node.node_info.id
+        observe(node, True)
+        done = stock(self)
+        observe(node, False)
+        return done
+
+    Launcher.launch = launch
+    try:
+        yield
+    finally:
+        Launcher.launch = stock
+
+
+@contextmanager
+def in_order() -> Iterator[None]:
+    """Artifacts and artifact types that are asked for by id come in the order of the ids.
+
+    TFX's cache pairs them with the events by position. SQLite returns them so, PostgreSQL as they lie on its disk:
+    the outputs of a cached component are swapped then, such as the transform graph and the transformed examples.
+    """
+    stock = {
+        name: getattr(MetadataStore, name) for name in ("get_artifacts_by_id", "get_artifact_types_by_id")
+    }
+
+    def ordered(fetch: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(fetch)
+        def get(self: MetadataStore, ids: Iterable[int], *arguments: Any, **options: Any) -> list[Any]:
+            ids = list(ids)
+            found = {one.id: one for one in fetch(self, ids, *arguments, **options)}
+            return [found[id_] for id_ in ids if id_ in found]
+
+        return get
+
+    for name, fetch in stock.items():
+        setattr(MetadataStore, name, ordered(fetch))
+    try:
+        yield
+    finally:
+        for name, fetch in stock.items():
+            setattr(MetadataStore, name, fetch)
+
+
+class Connection(MetadataStore):
+    """A connection to ML Metadata of which every call's error goes through a function, and which connects again after.
+
+    Args:
+        connection: Where to.
+        failed: Makes the error to raise of that of ML Metadata.
+    """
+
+    _metadata_store: Any
+
+    def __init__(self, connection: mlmd.ConnectionConfig, failed: Callable[[Exception], Exception]) -> None:
+        self._connection, self._failed = connection, failed
+        super().__init__(connection)
+
+    def _call(self, *arguments: Any) -> Any:
+        if self._metadata_store is None:
+            super().__init__(self._connection)
+        try:
+            return super()._call(*arguments)
+        except (errors.NotFoundError, errors.AlreadyExistsError):
+            raise  # an answer, of which MetadataStore makes something
+        except errors.StatusError as error:
+            self._metadata_store = None  # a failed commit leaves its transaction open, for good
+            raise self._failed(error) from error
+
+
+# --- what TFX logs
+
+
+class _Redacted(logging.Filter):
+    """Puts a mark in place of secrets in a message, whatever it says; leaves out one that cannot be looked through."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__()
+        self._forms = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        try:
+            text = record.getMessage()
+        except Exception:
+            return False
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, "***")
+                record.msg, record.args = text, None
+        return True
+
+
+@contextmanager
+def secrets_kept(secrets: Iterable[str]) -> Iterator[None]:
+    """Keeps secrets out of the log: TFX logs how it connects to ML Metadata, password included."""
+    from absl import logging as absl_logging
+
+    redacted = _Redacted([secret for secret in secrets if secret])
+    # A logger's filter sees its own records alone, a handler's all that reach it.
+    where = [absl_logging.get_absl_logger(), logging.getLogger(), *logging.getLogger().handlers]
+    for one in where:
+        one.addFilter(redacted)
+    try:
+        yield
+    finally:
+        for one in where:
+            one.removeFilter(redacted)
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as text, protobuf, JSON, Python and addresses write it."""
+    return {
+        secret,
+        text_encoding.CEscape(secret, as_utf8=True),
+        text_encoding.CEscape(secret.encode(), as_utf8=False),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        quote(secret, safe=""),
+    }
