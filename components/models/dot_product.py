@@ -1,7 +1,7 @@
 """Dot product of a user's and a movie's embedding: matrix factorization.
 
 Model: logit = <p_u, q_i> + b_u + b_i + b, the three biases being an option; the probability is its sigmoid.
-Loss: of the objective, see `components.trainer.training`, plus L2 on vectors and biases.
+Loss: of the objective, see `components.trainer.losses`, plus L2 on vectors and biases.
 Source: Koren, Bell, Volinsky, "Matrix factorization techniques for recommender systems" (2009), with a
 logistic output; defaults in the spirit of Rendle et al., "Neural collaborative filtering vs. matrix
 factorization revisited" (2020): a well-regularised dot product is hard to beat.

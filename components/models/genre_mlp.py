@@ -2,7 +2,7 @@
 
 Model: logit = w . relu(W [p_u; q_i; g_i] + c) + b, where g_i is the mean of the
 embeddings of all of the movie's genres (zeros if it has none).
-Loss: of the objective, see `components.trainer.training`, plus L2 on the embeddings of each training row.
+Loss: of the objective, see `components.trainer.losses`, plus L2 on the embeddings of each training row.
 Source: He et al., "Neural collaborative filtering" (2017); pooled multi-valued features as in Covington
 et al., "Deep neural networks for YouTube recommendations" (2016).
 """

@@ -1,7 +1,7 @@
 """Multi-layer perceptron over the concatenated embeddings of user and movie.
 
 Model: logit = w . relu(W [p_u; q_i] + c) + b; Dense(64) by default. The probability is its sigmoid.
-Loss: of the objective, see `components.trainer.training`, plus L2 on the embeddings of each training row.
+Loss: of the objective, see `components.trainer.losses`, plus L2 on the embeddings of each training row.
 Source: the MLP of He et al., "Neural collaborative filtering" (2017), with one hidden layer.
 """
 

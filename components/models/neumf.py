@@ -1,7 +1,7 @@
 """Neural matrix factorization: an element-wise product and a perceptron side by side, each on embeddings of its own.
 
 Model: logit = w . [p_u * q_i; MLP([p'_u; q'_i])] + b, the perceptron being that of `mlp`.
-Loss: of the objective, see `components.trainer.training`, plus L2 on the embeddings.
+Loss: of the objective, see `components.trainer.losses`, plus L2 on the embeddings.
 Source: He et al., "Neural collaborative filtering" (2017), eq. 12.
 """
 

@@ -2,7 +2,7 @@
 
 Model: logit = <f(p_u), g(q_i + mean of its genres' vectors + its year's vector)> + b_i + b; f and g are dense ReLU
 layers with a linear one of embedding_dim units at the end, or nothing where `hidden_units` is empty (the default).
-Loss: of the objective, see `components.trainer.training`, plus L2.
+Loss: of the objective, see `components.trainer.losses`, plus L2.
 Source: Yi et al., "Sampling-bias-corrected neural modeling for large corpus item recommendations" (2019) for the
 towers; Kula, "Metadata embeddings for user and item cold-start recommendations" (2015) for the sum of features.
 """

@@ -23,7 +23,8 @@ from components.models import VocabularySizes
 from components.models.hyperparameters import ModelConfig
 from components.models.search_space import Dimension, decoded, encoded, sentence, with_values
 from components.shared.errors import ModelError
-from components.trainer.training import Arrays, fit
+from components.trainer.rows import Arrays
+from components.trainer.training import fit
 from components.tuner.settings import METRICS, TuningSettings
 
 # Shown on the terminal, where all else of a component goes to the log.

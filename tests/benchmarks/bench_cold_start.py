@@ -30,7 +30,8 @@ from components.models import VocabularySizes
 from components.models.hyperparameters import MODEL_CONFIGS
 from components.ranking import metrics
 from components.shared import features
-from components.trainer.training import auc, fit, log_loss
+from components.trainer.training import fit
+from components.trainer.validation import auc, log_loss
 
 USER, MOVIE, GENRES, YEAR = (
     features.transformed_name(key)

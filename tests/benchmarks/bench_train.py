@@ -85,8 +85,9 @@ def measured(way: str, arguments: argparse.Namespace) -> dict[str, Any]:
     from components.models.hyperparameters import MODEL_CONFIGS
     from components.shared.features import LABEL_KEY
     from components.trainer.input import read_catalogue, read_examples
+    from components.trainer.rows import Rows
     from components.trainer.run import vocabulary_sizes
-    from components.trainer.training import _predict, _Rows, auc, log_loss
+    from components.trainer.validation import auc, log_loss, predict
 
     artifacts = Path(arguments.root) / "bench" / "artifacts"
     graph, examples = (
@@ -100,8 +101,8 @@ def measured(way: str, arguments: argparse.Namespace) -> dict[str, Any]:
     train, held = (str(examples / f"Split-{split}" / "*") for split in ("train", "eval"))
     model, rows, seconds = WAYS[way](config, sizes, train, output, catalogue)
     asked = read_examples([held], output)
-    scored = _Rows.of(config, sizes, asked, asked[LABEL_KEY], catalogue)
-    p = _predict(model, scored)
+    scored = Rows.of(config, sizes, asked, asked[LABEL_KEY], catalogue)
+    p = predict(model, scored)
     return {
         "rows": rows,
         "seconds": seconds,

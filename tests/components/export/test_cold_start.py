@@ -87,7 +87,8 @@ def test_features_rank_cold_movies_of_real_data(movielens, name):
     from components.export.cold_start import with_cold_movies
     from components.models import VocabularySizes, movie_vectors
     from components.models.hyperparameters import MODEL_CONFIGS
-    from components.trainer.training import auc, fit
+    from components.trainer.training import fit
+    from components.trainer.validation import auc
 
     number = len(movielens.movie_ids)
     held = np.random.default_rng(0).random(number) < 0.1

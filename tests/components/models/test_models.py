@@ -13,7 +13,8 @@ from components.models import BUILDERS, VocabularySizes, all_pairs, build_model
 from components.models.hyperparameters import MODEL_CONFIGS, DotProductConfig, ModelConfig
 from components.shared.errors import ConfigError
 from components.shared.features import NUM_YEAR_BUCKETS
-from components.trainer.training import auc, fit
+from components.trainer.training import fit
+from components.trainer.validation import auc
 
 SIZES = VocabularySizes(user_id=21, movie_id=31, genres=6)
 OOV_USER, OOV_MOVIE, OOV_GENRE = 20, 30, 5

@@ -10,8 +10,9 @@ from sklearn.metrics import log_loss, roc_auc_score
 from components.models import VocabularySizes
 from components.models.hyperparameters import MODEL_CONFIGS, DotProductConfig, GenreMlpConfig
 from components.models.layers import IdEmbedding
-from components.trainer import training
-from components.trainer.training import auc, fit
+from components.trainer import losses
+from components.trainer.training import fit
+from components.trainer.validation import auc
 
 SIZES = VocabularySizes(user_id=41, movie_id=51, genres=4)
 
@@ -102,8 +103,8 @@ def test_rows_that_do_not_fit_the_memory_are_taken_in_parts(name, monkeypatch):
         parts.append(list(in_memory(config.model_copy(update={"memory_mb": 0.01}), arrays, random)))
         yield from parts[-1]
 
-    in_memory = training._in_memory
-    monkeypatch.setattr(training, "_in_memory", counted)
+    in_memory = losses._in_memory
+    monkeypatch.setattr(losses, "_in_memory", counted)
     config = MODEL_CONFIGS[name](epochs=4, refit=False, batch_size=64, learning_rate=0.02, embedding_l2=0.01)
     _, history = fit(config, SIZES, *TRAIN, *EVAL)
     assert len(parts) == 4
