@@ -1,0 +1,284 @@
+"""The signatures of an export, as one module of TensorFlow.
+
+Signatures (B: batch, K: results a row):
+
+- `serving_default(examples)`: serialized tf.Examples, string (B,) -> `probability` float32 (B,), `known_user` and
+  `known_movie` bool (B,)
+- `transform_features(examples)`: the same, with the rating -> transformed features, label included
+- `predict(user_ids, movie_ids)`: string (B,) each -> the same
+- `recommend(user_ids, k, exclude_rated)`: string (B,), int32, bool -> `movie_ids` string (B, K), `scores` float32
+  (B, K), best first, and `known` bool (B,)
+- `score_catalogue(user_ids)`: string (B,) -> `scores` float32 (B, M) of the whole catalogue, `movie_ids` string (M,) in
+  the order of the columns, and `known` bool (B,); for evaluation
+- `similar_movies(movie_ids, k)`: string (B,), int32 -> the same, the scores being cosines of embeddings
+
+The catalogue is the movies of the train split; K is the smaller of k and its size (for `similar_movies` less one).
+Where fewer than K movies are left, a row ends in movie id "" and score 0. Every probability comes through the one
+transform graph, so that serving cannot differ from training.
+
+An id that training has not seen is no error, and has `known` false (`components.export.cold_start` has the formulas):
+
+- An unknown user is recommended what everybody likes, by a blend of popularity and quality; their probability of a
+  movie is its smoothed mean.
+- An unknown movie of the movies table has a row and a vector made of its genres and year. It is not in the catalogue.
+- Any other movie is scored as an out-of-vocabulary one, with the genres of the request, where the model takes them.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.export import cold_start
+from components.export.cold_start import Crowd
+from components.models import all_pairs, is_dot_product, movie_vectors
+from components.shared import features
+
+USER, MOVIE, GENRES, YEAR = (
+    features.transformed_name(key)
+    for key in (features.USER_KEY, features.MOVIE_KEY, features.GENRES_KEY, features.YEAR_KEY)
+)
+
+
+# Between the genres of one movie inside the graph; no genre's name holds it.
+_SEPARATOR = "\x1f"
+
+
+class Serving(tf.Module):
+    """Model, transform graph and catalogue. Everything it holds is saved with it."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        transform: tft.TFTransformOutput,
+        movies: pa.Table,
+        rated: np.ndarray,
+        crowd: Crowd,
+    ) -> None:
+        super().__init__(name="marquee")
+        self._inputs = [tensor.name for tensor in model.inputs]
+        self.transform_layer = transform.transform_features_layer()
+        self._label_spec = transform.raw_feature_spec()
+        self._request_spec = {
+            key: spec
+            for key, spec in self._label_spec.items()
+            if key in (features.USER_KEY, features.MOVIE_KEY, features.GENRES_KEY)
+        }
+        self._genres = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(movies["movie_id"].to_pylist(), tf.string),
+                tf.constant([_SEPARATOR.join(genres) for genres in movies["genres"].to_pylist()], tf.string),
+            ),
+            default_value="",
+        )
+        self._years = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(movies["movie_id"].to_pylist(), tf.string),
+                tf.constant([features.year_bucket(year) for year in movies["year"].to_pylist()], tf.int64),
+            ),
+            default_value=0,
+        )
+        catalogue = transform.vocabulary_by_name(features.MOVIE_KEY)
+        self._num_users = len(transform.vocabulary_by_name(features.USER_KEY))
+        self._num_movies = len(catalogue)
+        # The order of the rows of a movie: vocabulary, out-of-vocabulary buckets, cold movies.
+        buckets = transform.num_buckets_for_transformed_feature(MOVIE) - len(catalogue)
+        self.cold_ids = sorted({id_.encode() for id_ in movies["movie_id"].to_pylist()} - {*catalogue})
+        # A table without entries cannot be loaded; no movie has an empty id.
+        cold_rows = {id_: row for row, id_ in enumerate(self.cold_ids, len(catalogue) + buckets)} or {b"": -1}
+        self._cold = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(list(cold_rows), tf.string), tf.constant(list(cold_rows.values()), tf.int64)
+            ),
+            default_value=-1,
+        )
+        ids = tf.constant([*catalogue, *self.cold_ids], tf.string)
+        rows = self.transformed(tf.fill(tf.shape(ids), ""), ids)
+        columns = cold_start.design(
+            rows[GENRES].numpy(),
+            rows[YEAR].numpy(),
+            transform.num_buckets_for_transformed_feature(GENRES),
+        )
+        known, cold = columns[: len(catalogue)], columns[len(catalogue) :]
+        self.model = cold_start.with_cold_movies(model, known, crowd.counts, cold)
+        of_cold = cold_start.cold_probability(crowd, known, cold)
+        # Variables, not constants: a graph is limited to 2 GB.
+        self._means = tf.Variable(np.append(crowd.probability, of_cold), trainable=False, name="means")
+        self._blend = tf.Variable(crowd.blend, trainable=False, name="blend")
+        self._movie_ids = tf.Variable(catalogue, trainable=False, name="catalogue")
+        self.catalogue = {
+            key: tf.Variable(rows[key][: len(catalogue)], trainable=False, name=f"catalogue_{key}")
+            for key in self._inputs
+            if key != USER
+        }
+
+        def with_buckets(values: tf.Tensor, none: int) -> tf.Tensor:
+            """Rows of the out-of-vocabulary buckets put between the catalogue's and the cold movies'."""
+            between = tf.fill([buckets, *values.shape[1:]], tf.constant(none, values.dtype))
+            return tf.concat([values[: len(catalogue)], between, values[len(catalogue) :]], axis=0)
+
+        vectors = movie_vectors(
+            cold_start.with_cold_movies(model, known, crowd.counts, cold, by_features=True),
+            {
+                MOVIE: tf.range(len(ids) + buckets, dtype=tf.int64),
+                GENRES: with_buckets(rows[GENRES], -1),
+                YEAR: with_buckets(rows[YEAR], 0),
+            },
+        )
+        self._directions = tf.Variable(
+            tf.math.l2_normalize(vectors, axis=1), trainable=False, name="directions"
+        )
+        offsets, movie_of_rating = _by_user(
+            rated, transform.num_buckets_for_transformed_feature(USER), self._num_users, self._num_movies
+        )
+        self._offsets = tf.Variable(offsets, trainable=False, name="rated_offsets")
+        self._rated = tf.Variable(movie_of_rating, trainable=False, name="rated_movies")
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        raw = tf.io.parse_example(examples, self._request_spec)
+        rows = self.transformed(raw[features.USER_KEY], raw[features.MOVIE_KEY], raw[features.GENRES_KEY])
+        return self._prediction(rows)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.transform_layer(tf.io.parse_example(examples, self._label_spec))
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="user_ids"),
+            tf.TensorSpec([None], tf.string, name="movie_ids"),
+        ]
+    )
+    def predict(self, user_ids: tf.Tensor, movie_ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        same = tf.debugging.assert_equal(
+            tf.shape(user_ids), tf.shape(movie_ids), "user_ids and movie_ids must have the same length"
+        )
+        with tf.control_dependencies([same]):  # or another operation may fail first, and say less
+            user_ids = tf.identity(user_ids)
+        return self._prediction(self.transformed(user_ids, movie_ids))
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="user_ids"),
+            tf.TensorSpec([], tf.int32, name="k"),
+            tf.TensorSpec([], tf.bool, name="exclude_rated"),
+        ]
+    )
+    def recommend(self, user_ids: tf.Tensor, k: tf.Tensor, exclude_rated: tf.Tensor) -> dict[str, tf.Tensor]:
+        users = self.transformed(user_ids, tf.fill(tf.shape(user_ids), ""))[USER]
+        scores = self._all_scores(users)
+        scores = tf.cond(exclude_rated, lambda: self._without_rated(scores, users), lambda: scores)
+        return {**self._top(scores, k), "known": users < self._num_users}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="user_ids")])
+    def score_catalogue(self, user_ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        users = self.transformed(user_ids, tf.fill(tf.shape(user_ids), ""))[USER]
+        return {
+            "scores": self._all_scores(users),
+            "movie_ids": tf.identity(self._movie_ids),
+            "known": users < self._num_users,
+        }
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="movie_ids"),
+            tf.TensorSpec([], tf.int32, name="k"),
+        ]
+    )
+    def similar_movies(self, movie_ids: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+        movies = self.transformed(tf.fill(tf.shape(movie_ids), ""), movie_ids)[MOVIE]
+        cosines = tf.matmul(
+            tf.gather(self._directions, movies), self._directions[: self._num_movies], transpose_b=True
+        )
+        itself = tf.one_hot(movies, self._num_movies, on_value=True, off_value=False)
+        scores = tf.where(itself, -np.inf, cosines)
+        return {
+            **self._top(scores, tf.minimum(k, self._num_movies - 1)),
+            "known": movies < self._num_movies,
+        }
+
+    def transformed(
+        self, user_ids: tf.Tensor, movie_ids: tf.Tensor, genres: tf.SparseTensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Transformed features; the movies table fills in for a row whose genres are not given."""
+        joined = self._genres.lookup(movie_ids)
+        if genres is not None:
+            ragged = tf.RaggedTensor.from_sparse(genres)
+            given = tf.strings.reduce_join(ragged, axis=1, separator=_SEPARATOR)
+            joined = tf.where(ragged.row_lengths() > 0, given, joined)
+        # split() makes one empty string of an empty one, which is not a genre.
+        split = tf.strings.split(joined, _SEPARATOR)
+        split = tf.ragged.boolean_mask(split, split != "")
+        rows = self.transform_layer(
+            {
+                features.USER_KEY: user_ids,
+                features.MOVIE_KEY: movie_ids,
+                features.GENRES_KEY: split.to_sparse(),
+            }
+        )
+        cold = self._cold.lookup(movie_ids)
+        return {
+            USER: rows[USER],
+            MOVIE: tf.where(cold >= 0, cold, rows[MOVIE]),
+            GENRES: tf.sparse.to_dense(rows[GENRES], -1),
+            YEAR: self._years.lookup(movie_ids),
+        }
+
+    def _prediction(self, rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """What `predict` answers, for transformed features."""
+        known_user = rows[USER] < self._num_users
+        own = tf.reshape(self.model({key: rows[key] for key in self._inputs}, training=False), [-1])
+        return {
+            "probability": tf.where(known_user, own, tf.gather(self._means, rows[MOVIE])),
+            "known_user": known_user,
+            "known_movie": rows[MOVIE] < self._num_movies,
+        }
+
+    def _all_scores(self, users: tf.Tensor) -> tf.Tensor:
+        """Scores of the whole catalogue, (B, M), for users (B,)."""
+        return tf.where((users < self._num_users)[:, None], self._own_scores(users), self._blend)
+
+    def _own_scores(self, users: tf.Tensor) -> tf.Tensor:
+        """Those that the model gives them, whoever they are."""
+        movies = {key: tf.identity(values) for key, values in self.catalogue.items()}
+        if is_dot_product(self.model.name):
+            return all_pairs(self.model, {USER: users}, movies)
+        # User by user, as all rows of a batch at once may not fit the memory.
+        scores = tf.map_fn(
+            lambda user: all_pairs(self.model, {USER: user[None]}, movies),
+            users,
+            fn_output_signature=tf.float32,
+        )
+        return tf.reshape(scores, [-1, self._num_movies])
+
+    def _without_rated(self, scores: tf.Tensor, users: tf.Tensor) -> tf.Tensor:
+        starts, ends = tf.gather(self._offsets, users), tf.gather(self._offsets, users + 1)
+        places = tf.ragged.range(starts, ends)
+        movies = tf.cast(tf.gather(self._rated, places.flat_values), tf.int64)
+        where = tf.stack([places.value_rowids(), movies], axis=1)
+        return tf.tensor_scatter_nd_update(scores, where, tf.fill(tf.shape(movies), -np.inf))
+
+    def _top(self, scores: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+        top, places = tf.math.top_k(scores, tf.clip_by_value(k, 0, self._num_movies))
+        real = top > -np.inf
+        return {
+            "movie_ids": tf.where(real, tf.gather(self._movie_ids, places), ""),
+            "scores": tf.where(real, top, 0.0),
+        }
+
+
+def _by_user(
+    rated: np.ndarray, buckets: int, num_users: int, num_movies: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ratings of known movies grouped by user: offsets int64 (buckets + 1,), movies int32 (N,).
+
+    The groups of the out-of-vocabulary buckets are empty: there a user's history is not known.
+    """
+    known = rated[(rated[:, 0] < num_users) & (rated[:, 1] < num_movies)]
+    known = known[np.argsort(known[:, 0], kind="stable")]
+    offsets = np.searchsorted(known[:, 0], np.arange(buckets + 1))
+    return offsets.astype(np.int64), known[:, 1].astype(np.int32)
