@@ -6,30 +6,28 @@ import difflib
 import errno
 import os
 import re
-import reprlib
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from components.blessing.settings import BlessingSettings
 from components.data_gate.settings import DataGateSettings
 from components.example_gen.settings import IngestSettings
-from components.models.hyperparameters import MODEL_CONFIGS, AnyModelConfig, DotProductConfig
+from components.models import DEFAULT, MODEL_NAME, AnyModelConfig, config_of, find
 from components.models.search_space import Dimension, search_space
 from components.ranking.settings import RankingSettings
 from components.serving_validator.settings import ServingValidatorSettings
 from components.shared.errors import ConfigError
 from components.shared.features import LabelRule
 from components.tuner.settings import TuningSettings
+from pipeline.yaml_text import assign, find_file, parse_override, read_file, refuse_nul, shown, source_of_key
 
 if TYPE_CHECKING:
     from components.example_gen.detection import Source
 
-CONFIGS = Path(__file__).parent / "configs"
 SCHEMA = Path(__file__).parent.parent / "schema" / "schema.pbtxt"
 BUILTIN = "builtin:"
 # Endings of a ratings file that say nothing of what is in it.
@@ -161,7 +159,9 @@ class PipelineConfig(_Section):
     )
     label: LabelRule = Field(LabelRule(), description="The label.")
     transform: TransformConfig = Field(TransformConfig(), description="The transformation.")
-    model: AnyModelConfig = Field(DotProductConfig(), description="The model and its training.")
+    model: AnyModelConfig = Field(
+        default_factory=lambda: config_of(DEFAULT), description="The model and its training."
+    )
     tuning: TuningSettings = Field(TuningSettings(), description="The search for the model's best values.")
     evaluation: EvaluationConfig = Field(EvaluationConfig(), description="The evaluation.")
     serving: ServingConfig = Field(ServingConfig(), description="The validation of the export.")
@@ -179,7 +179,7 @@ class PipelineConfig(_Section):
         values = dict(values)
         model = values.get("model")
         if isinstance(model, Mapping) and "name" not in model:
-            values["model"] = {"name": "dot_product", **model}
+            values["model"] = {"name": DEFAULT, **model}
         data = values.get("data")
         if not values.get("name"):
             path = (
@@ -301,8 +301,8 @@ def load_config(file: str | None = None, overrides: Sequence[str] = ()) -> Pipel
     Raises:
         ConfigError: The file is missing or not YAML, or a key or a value is not allowed.
     """
-    path = _find(file) if file else None
-    values = _read(path) if path else {}
+    path = find_file(file) if file else None
+    values = read_file(path) if path else {}
     source = str(path) if path else "defaults"
     overridden: list[str] = []
     for override in overrides:
@@ -311,16 +311,23 @@ def load_config(file: str | None = None, overrides: Sequence[str] = ()) -> Pipel
             raise ConfigError(
                 "An override is not of the form key=value.",
                 where="--set",
-                found=_shown(override),
+                found=shown(override),
                 expected="for example --set model.embedding_dim=64",
             )
-        _assign(values, key.strip(), _parse(text, key))
+        assign(values, key.strip(), parse_override(text, key))
         overridden.append(key.strip())
-    _refuse_nul(values, source, overridden)
+    refuse_nul(values, source, overridden)
     try:
         return PipelineConfig.model_validate(values)
     except ValidationError as error:
         raise _explained(error, source, overridden, values) from None
+    except ConfigError as error:
+        if error.where != MODEL_NAME:
+            raise
+        where = f"{source_of_key('model.name', source, overridden)}, {error.where}"
+        raise ConfigError(
+            error.problem, where=where, found=error.found, expected=error.expected, fix=error.fix
+        ) from None
 
 
 def describe(config: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
@@ -333,179 +340,22 @@ def describe(config: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, st
             yield f"{prefix}{name}", value, field.description or ""
 
 
-def _find(file: str) -> Path:
-    candidates = [Path(file), CONFIGS / f"{file}.yaml"]
-    for candidate in candidates:
-        if _is(Path.is_file, candidate):
-            return candidate
-    names = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-    close = difflib.get_close_matches(file, names, n=1)
-    raise ConfigError(
-        f"There is no configuration {_shown(file)}.",
-        where="--config",
-        found="a folder" if _is(Path.is_dir, candidates[0]) else "neither such a file nor such a name",
-        expected=f"a YAML file, or one of {', '.join(names)}",
-        fix=f"did you mean {close[0]!r}?" if close else None,
-    )
-
-
-def _is(kind: Callable[[Path], bool], path: Path) -> bool:
-    try:
-        return kind(path)
-    except OSError:  # too long for a name, or in a folder that may not be read
-        return False
-
-
-def read_yaml(text: str) -> Any:
-    """The value of a YAML text, in which no key may be twice: of the two, PyYAML takes the last without a word.
-
-    Raises:
-        yaml.YAMLError: It is not YAML, a key is there twice, or it is nested too deeply.
-    """
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        _refuse_twice(node)
-        return loader.construct_document(node) if node else None
-    except RecursionError:
-        raise yaml.YAMLError("it is nested too deeply") from None
-    except ValueError as error:  # a date or a number that cannot be
-        raise yaml.YAMLError(str(error)) from None
-    finally:
-        loader.dispose()
-
-
-def _refuse_twice(root: yaml.Node | None) -> None:
-    left, seen = [root], set()
-    while left:
-        node = left.pop()
-        if node is None or id(node) in seen:  # an alias
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            left += node.value
-        elif isinstance(node, yaml.MappingNode):
-            lines: dict[tuple[str, str], int] = {}
-            for key, value in node.value:
-                left.append(value)
-                if not isinstance(key, yaml.ScalarNode):
-                    continue
-                of_key = (key.tag, key.value)
-                if of_key in lines:
-                    first = f", first in line {lines[of_key] + 1}"
-                    problem = f"the key {_shown(key.value)} is there twice{first}"
-                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-                lines[of_key] = key.start_mark.line
-
-
-def _refuse_nul(values: Any, source: str, overridden: Sequence[str]) -> None:
-    """No file name may have a NUL, and no other text has a use for one."""
-    left: list[tuple[str, Any]] = [("", values)]
-    seen = set()
-    while left:
-        key, value = left.pop()
-        if isinstance(value, str) and "\0" in f"{key}{value}":
-            raise ConfigError(
-                "There is a NUL character in a value.",
-                where=f"{_source_of(key, source, overridden)}, key {_shown(key, bare=True)}",
-                found=_shown(value),
-                expected="text without it",
-            )
-        if isinstance(value, Mapping | list) and id(value) not in seen:
-            seen.add(id(value))
-            items = value.items() if isinstance(value, Mapping) else enumerate(value)
-            left += [(f"{key}.{name}" if key else str(name), inner) for name, inner in items]
-
-
-def _source_of(key: str, source: str, overridden: Sequence[str]) -> str:
-    below = any(f"{key}.".startswith(f"{one}.") or f"{one}.".startswith(f"{key}.") for one in overridden)
-    return "--set" if below else source
-
-
-_REPR = reprlib.Repr()
-_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 200
-_REPR.maxlist = _REPR.maxdict = 8
-_REPR.maxlevel = 3
-
-
-def _shown(value: Any, bare: bool = False) -> str:
-    """A value for a message, cut where it is long; `bare` without quotation marks."""
-    try:
-        text = _REPR.repr(value)
-    except ValueError:
-        text = "a number of thousands of digits"
-    return text[1:-1] if bare and isinstance(value, str) else text
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = read_yaml(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ConfigError(
-            "The configuration cannot be read.",
-            where=f"{path}:{mark.line + 1}" if mark else str(path),
-            found=str(getattr(error, "problem", None) or error),
-            expected="YAML in UTF-8",
-        ) from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(
-            "The configuration is not a mapping.",
-            where=str(path),
-            found=type(values).__name__,
-            expected="keys such as `data:` with values below them",
-        )
-    return values
-
-
-def _parse(text: str, key: str) -> Any:
-    try:
-        # A lone | or > would start a block of text.
-        return text if text in ("|", ">") else read_yaml(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            "The value of an override is not YAML.",
-            where=f"--set {_shown(key, bare=True)}",
-            found=f"{_shown(text)}: {getattr(error, 'problem', None) or error}",
-            fix="""quote it, for example --set 'data.delimiter="&"'""",
-        ) from None
-
-
-def _assign(values: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        inner = values.setdefault(parent, {})
-        if inner is None:
-            inner = values[parent] = {}
-        if not isinstance(inner, dict):
-            raise ConfigError(
-                f"{_shown(parent)} has no keys below it.",
-                where=f"--set {_shown(key, bare=True)}",
-                found=_shown(inner),
-            )
-        values = inner
-    values[last] = value
-
-
 def _explained(
     error: ValidationError, source: str, overridden: Sequence[str], values: Mapping[str, Any]
 ) -> ConfigError:
     """Says the first thing that is wrong, and how many more there are."""
     first, *more = error.errors()
-    # A union's tag is part of pydantic's location, not of the key.
-    location = [part for part in first["loc"] if not (first["loc"][0] == "model" and part in MODEL_CONFIGS)]
+    location = first["loc"]
     key = ".".join(str(part) for part in location)
     found = first["input"]
     expected: str | None = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     fix = None
-    problem = f"The value of {_shown(key)} is not allowed." if key else "The configuration is not allowed."
+    problem = f"The value of {shown(key)} is not allowed." if key else "The configuration is not allowed."
     if first["type"] == "extra_forbidden":
         owner = _model_at(location[:-1], values)
         names = sorted(owner.model_fields) if owner else []
         close = difflib.get_close_matches(str(location[-1]), names, n=1)
-        problem, found = f"There is no key {_shown(key)}.", location[-1]
+        problem, found = f"There is no key {shown(key)}.", location[-1]
         if not close:  # perhaps it is right but one level off
             everywhere = [known for known, _, _ in describe(PipelineConfig())]
             close = [known for known in everywhere if known.rsplit(".", 1)[-1] == str(location[-1])][:1]
@@ -516,13 +366,6 @@ def _explained(
                 + (close[0] if "." in close[0] else ".".join([*map(str, location[:-1]), close[0]]))
                 + "?"
             )
-    elif first["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        model = values.get("model")
-        key, problem = "model.name", "There is no such model."
-        found = model.get("name") if isinstance(model, Mapping) else model
-        expected = "one of " + ", ".join(MODEL_CONFIGS)
-        close = difflib.get_close_matches(str(found), MODEL_CONFIGS, n=1)
-        fix = f"did you mean {close[0]!r}?" if close else None
     elif first["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'", first["ctx"]["expected"])
         close = difflib.get_close_matches(str(found), allowed, n=1)
@@ -534,11 +377,11 @@ def _explained(
         found = None
     if more:
         fix = f"{fix} ({len(more)} more below this one)" if fix else f"mend this; {len(more)} more follow"
-    source = _source_of(key, source, overridden)
+    source = source_of_key(key, source, overridden)
     return ConfigError(
         problem,
-        where=f"{source}, key {_shown(key, bare=True)}" if key else source,
-        found=None if found is None else _shown(found),
+        where=f"{source}, key {shown(key, bare=True)}" if key else source,
+        found=None if found is None else shown(found),
         expected=expected,
         fix=fix,
     )
@@ -552,7 +395,7 @@ def _model_at(location: Sequence[Any], values: Mapping[str, Any]) -> type[BaseMo
         if current is PipelineConfig and part == "model":
             model = values.get("model")
             name = model.get("name") if isinstance(model, Mapping) else None
-            current = MODEL_CONFIGS.get(str(name), DotProductConfig)
+            current = find(str(name or DEFAULT)).config
             continue
         annotation = current.model_fields[part].annotation
         if get_origin(annotation) is dict:  # by names of the user's, such as tuning.space

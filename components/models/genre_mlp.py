@@ -9,17 +9,35 @@ et al., "Deep neural networks for YouTube recommendations" (2016).
 
 from __future__ import annotations
 
-import keras
+from typing import TYPE_CHECKING, Literal
 
-from components.models import VocabularySizes
-from components.models.hyperparameters import GenreMlpConfig
-from components.models.layers import MeanEmbedding, normal
-from components.models.mlp import embedded_ids, perceptron
+from pydantic import Field
+
+from components.models import Model, VocabularySizes, embedding_of
+from components.models.mlp import MlpConfig, embedded_ids, perceptron, space
 from components.shared.features import GENRES_KEY, transformed_name
+
+if TYPE_CHECKING:
+    import keras
+
+
+class GenreMlpConfig(MlpConfig):
+    """The same perceptron with the mean of the movie's genre embeddings as a third part."""
+
+    name: Literal["genre_mlp"] = Field(  # type: ignore[assignment]
+        "genre_mlp", description="Name of the model in the registry."
+    )
+    genre_l2: float = Field(
+        0.03, ge=0, description="L2 penalty on the pooled genre vector of a training row."
+    )
 
 
 def build(config: GenreMlpConfig, sizes: VocabularySizes) -> keras.Model:
     """Builds the model; see the module for its formula, `build_model` for inputs and output."""
+    import keras
+
+    from components.models.layers import MeanEmbedding, normal
+
     inputs, vectors = embedded_ids(config, sizes)
     genres = keras.Input(shape=(None,), dtype="int64", name=transformed_name(GENRES_KEY))
     genre_vector = MeanEmbedding(
@@ -27,6 +45,9 @@ def build(config: GenreMlpConfig, sizes: VocabularySizes) -> keras.Model:
         config.embedding_dim,
         l2=config.genre_l2,
         embeddings_initializer=normal(config.embedding_init),
-        name="genre_embedding",
+        name=embedding_of("genre"),
     )(genres)
     return keras.Model([*inputs, genres], perceptron(config, [*vectors, genre_vector]), name=config.name)
+
+
+MODEL = Model(GenreMlpConfig, build, space)

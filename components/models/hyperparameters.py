@@ -1,4 +1,4 @@
-"""Hyperparameters of each model: one frozen pydantic class a model, with that model's tuned defaults.
+"""What every model has for hyperparameters; each model's own class, with its tuned defaults, is in its file.
 
 A default may differ between the objectives: those of `interaction` are in the `INTERACTION` of the class.
 Imports no Keras, so that the command line can validate a configuration in milliseconds.
@@ -7,7 +7,7 @@ Imports no Keras, so that the command line can validate a configuration in milli
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -116,110 +116,13 @@ class ModelConfig(BaseModel):
 
     @model_validator(mode="after")
     def _loss_fits(self) -> ModelConfig:
+        from components.models import MODELS, find
+
         if self.loss == "binary":
             return self
         if self.objective == "like":
             raise ValueError(f"loss {self.loss} is for objective interaction; like has binary")
-        if not isinstance(self, DotProductConfig | TwoTowerConfig):
-            raise ValueError(
-                f"loss {self.loss} needs a dot product (dot_product, two_tower); {self.name} has binary"
-            )
+        if not find(self.name).vectors:
+            able = ", ".join(name for name in MODELS if find(name).vectors)
+            raise ValueError(f"loss {self.loss} needs a dot product ({able}); {self.name} has binary")
         return self
-
-
-class DotProductConfig(ModelConfig):
-    """Matrix factorization: dot product of user and movie embeddings."""
-
-    INTERACTION: ClassVar[dict[str, Any]] = {
-        "loss": "softmax",
-        "rest_weight": 0.2,
-        "embedding_dim": 64,
-        "embedding_l2": 5.0,
-        "embedding_init": 0.1,
-        "learning_rate": 0.01,
-        "schedule": "linear",
-        "batch_size": 64,
-        "epochs": 40,
-    }
-
-    name: Literal["dot_product"] = Field("dot_product", description="Name of the model in the registry.")
-    use_bias: bool = Field(True, description="Whether to add a user, a movie and a global bias to the logit.")
-    bias_l2: float = Field(0.001, ge=0, description="L2 penalty on the biases that a training row looks up.")
-
-
-class MlpConfig(ModelConfig):
-    """Multi-layer perceptron over the concatenated user and movie embeddings."""
-
-    INTERACTION: ClassVar[dict[str, Any]] = {
-        "negatives": 8,
-        "embedding_l2": 0.05,
-        "embedding_init": 0.1,
-        "learning_rate": 0.003,
-        "epochs": 25,
-    }
-
-    name: Literal["mlp"] = Field("mlp", description="Name of the model in the registry.")
-    hidden_units: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = Field(
-        (64,), description="Units of each hidden ReLU layer, first to last."
-    )
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="Fraction of the hidden layers' inputs dropped in training."
-    )
-    embedding_l2: float = Field(
-        3.0, ge=0, description="L2 penalty on the embedding vectors that a training row looks up."
-    )
-    learning_rate: float = Field(0.001, gt=0, le=1, description="Learning rate of Adam.")
-    # Perceptrons stand still for some epochs before they find more than biases.
-    patience: int = Field(
-        8, ge=1, description="Epochs without a better validation metric after which training stops."
-    )
-
-
-class GenreMlpConfig(MlpConfig):
-    """The same perceptron with the mean of the movie's genre embeddings as a third part."""
-
-    name: Literal["genre_mlp"] = Field(  # type: ignore[assignment]
-        "genre_mlp", description="Name of the model in the registry."
-    )
-    genre_l2: float = Field(
-        0.03, ge=0, description="L2 penalty on the pooled genre vector of a training row."
-    )
-
-
-class TwoTowerConfig(ModelConfig):
-    """A user tower, and a movie tower over id, genres and year."""
-
-    INTERACTION: ClassVar[dict[str, Any]] = DotProductConfig.INTERACTION
-
-    name: Literal["two_tower"] = Field("two_tower", description="Name of the model in the registry.")
-    hidden_units: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = Field(
-        (), description="Units of each hidden ReLU layer of both towers; none: the vectors themselves."
-    )
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="Fraction of the hidden layers' outputs dropped in training."
-    )
-    feature_l2: float = Field(0.03, ge=0, description="L2 penalty on the vectors of genres and years.")
-    bias_l2: float = Field(0.001, ge=0, description="L2 penalty on the movies' biases.")
-
-
-class NeuMfConfig(MlpConfig):
-    """Element-wise product and perceptron side by side."""
-
-    name: Literal["neumf"] = Field(  # type: ignore[assignment]
-        "neumf", description="Name of the model in the registry."
-    )
-    mlp_dim: int = Field(32, ge=1, le=1024, description="Length of the perceptron's own embedding vectors.")
-
-
-AnyModelConfig = Annotated[
-    DotProductConfig | MlpConfig | GenreMlpConfig | TwoTowerConfig | NeuMfConfig,
-    Field(discriminator="name"),
-]
-
-MODEL_CONFIGS: dict[str, type[ModelConfig]] = {
-    "dot_product": DotProductConfig,
-    "mlp": MlpConfig,
-    "genre_mlp": GenreMlpConfig,
-    "two_tower": TwoTowerConfig,
-    "neumf": NeuMfConfig,
-}

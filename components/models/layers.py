@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from components.models import CALIBRATION, PROBABILITY
+
 
 @keras.saving.register_keras_serializable(package="marquee")
 class IdEmbedding(keras.layers.Embedding):
@@ -116,7 +118,7 @@ class Calibration(keras.layers.Layer):
 
 def probability(logit: keras.KerasTensor) -> keras.KerasTensor:
     """The output that every model has: the sigmoid of its calibrated logit, (B, 1)."""
-    return keras.layers.Activation("sigmoid", name="probability")(Calibration(name="calibration")(logit))
+    return keras.layers.Activation("sigmoid", name=PROBABILITY)(Calibration(name=CALIBRATION)(logit))
 
 
 def id_input(name: str) -> keras.KerasTensor:

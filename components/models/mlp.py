@@ -8,17 +8,64 @@ Source: the MLP of He et al., "Neural collaborative filtering" (2017), with one 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import keras
+from pydantic import Field
 
-from components.models import VocabularySizes
-from components.models.hyperparameters import MlpConfig
-from components.models.layers import IdEmbedding, id_input, normal, probability
+from components.models import LOGIT, Model, VocabularySizes, embedding_of
+from components.models.hyperparameters import ModelConfig
+from components.models.search_space import Dimension, log_range
 from components.shared.features import MOVIE_KEY, USER_KEY, transformed_name
+
+if TYPE_CHECKING:
+    import keras
+
+
+class MlpConfig(ModelConfig):
+    """Multi-layer perceptron over the concatenated user and movie embeddings."""
+
+    INTERACTION: ClassVar[dict[str, Any]] = {
+        "negatives": 8,
+        "embedding_l2": 0.05,
+        "embedding_init": 0.1,
+        "learning_rate": 0.003,
+        "epochs": 25,
+    }
+
+    name: Literal["mlp"] = Field("mlp", description="Name of the model in the registry.")
+    hidden_units: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = Field(
+        (64,), description="Units of each hidden ReLU layer, first to last."
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Fraction of the hidden layers' inputs dropped in training."
+    )
+    embedding_l2: float = Field(
+        3.0, ge=0, description="L2 penalty on the embedding vectors that a training row looks up."
+    )
+    learning_rate: float = Field(0.001, gt=0, le=1, description="Learning rate of Adam.")
+    # Perceptrons stand still for some epochs before they find more than biases.
+    patience: int = Field(
+        8, ge=1, description="Epochs without a better validation metric after which training stops."
+    )
+
+
+def space(config: ModelConfig) -> dict[str, Dimension]:
+    """What a search searches, of any perceptron."""
+    ranks = config.objective == "interaction"
+    return {
+        "embedding_dim": log_range(4, 128),
+        "embedding_l2": log_range(0.005, 0.5) if ranks else log_range(0.1, 10.0),
+        "learning_rate": log_range(0.001, 0.01) if ranks else log_range(0.0003, 0.003),
+        "batch_size": log_range(256, 4096),
+        "hidden_units": Dimension(choices=((32,), (64,), (128,), (64, 32), (128, 64))),
+        "dropout": Dimension(min=0.0, max=0.5, scale="linear"),
+    }
 
 
 def build(config: MlpConfig, sizes: VocabularySizes) -> keras.Model:
     """Builds the model; see the module for its formula, `build_model` for inputs and output."""
+    import keras
+
     inputs, vectors = embedded_ids(config, sizes)
     return keras.Model(inputs, perceptron(config, vectors), name=config.name)
 
@@ -31,6 +78,8 @@ def embedded_ids(
     inputs: Sequence[keras.KerasTensor] = (),
 ) -> tuple[list[keras.KerasTensor], list[keras.KerasTensor]]:
     """Inputs for user and movie, (B,) each, and embeddings of them, (B, dim or embedding_dim) each."""
+    from components.models.layers import IdEmbedding, id_input, normal
+
     asked, vectors = list(inputs), []
     for place, (key, size, layer) in enumerate(
         ((USER_KEY, sizes.user_id, "user"), (MOVIE_KEY, sizes.movie_id, "movie"))
@@ -42,7 +91,7 @@ def embedded_ids(
             dim or config.embedding_dim,
             l2=config.embedding_l2,
             embeddings_initializer=normal(config.embedding_init),
-            name=f"{layer}{suffix}_embedding",
+            name=embedding_of(layer, suffix),
         )
         vectors.append(embedding(asked[place]))
     return asked, vectors
@@ -50,6 +99,8 @@ def embedded_ids(
 
 def hidden_layers(config: MlpConfig, vectors: list[keras.KerasTensor]) -> keras.KerasTensor:
     """Concatenation and ReLU layers."""
+    import keras
+
     hidden = keras.layers.Concatenate(name="concatenated")(vectors)
     for number, units in enumerate(config.hidden_units, start=1):
         if config.dropout:
@@ -60,4 +111,11 @@ def hidden_layers(config: MlpConfig, vectors: list[keras.KerasTensor]) -> keras.
 
 def perceptron(config: MlpConfig, vectors: list[keras.KerasTensor]) -> keras.KerasTensor:
     """Concatenation, hidden layers and the probability, (B, 1)."""
-    return probability(keras.layers.Dense(1, name="logit")(hidden_layers(config, vectors)))
+    import keras
+
+    from components.models.layers import probability
+
+    return probability(keras.layers.Dense(1, name=LOGIT)(hidden_layers(config, vectors)))
+
+
+MODEL = Model(MlpConfig, build, space)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from components.models.hyperparameters import DotProductConfig, ModelConfig, NeuMfConfig, TwoTowerConfig
+from components.models.hyperparameters import ModelConfig
 from components.shared.errors import ConfigError
 
 # Decide what is learned, or how long and with which chance: no matter of a search.
@@ -66,52 +66,18 @@ class Dimension(BaseModel):
         return self.min is not None and self.max is not None and self.min <= value <= self.max
 
 
-def _log(least: float, greatest: float) -> Dimension:
+def log_range(least: float, greatest: float) -> Dimension:
+    """From one value to another, spread by their logarithms."""
     return Dimension(min=least, max=greatest)
-
-
-_ROWS = {"batch_size": _log(256, 4096)}
-_DOT_PRODUCT = {
-    "embedding_dim": _log(4, 128),
-    "embedding_l2": _log(0.003, 0.3),
-    "learning_rate": _log(0.001, 0.01),
-    **_ROWS,
-}
-_SOFTMAX = {
-    "embedding_dim": _log(16, 256),
-    "embedding_l2": _log(0.5, 50.0),
-    "learning_rate": _log(0.003, 0.03),
-    "batch_size": _log(32, 256),  # users
-    "rest_weight": Dimension(min=0.0, max=0.5, scale="linear"),
-    "vector_dropout": Dimension(min=0.0, max=0.6, scale="linear"),
-}
-_LAYERS = Dimension(choices=((32,), (64,), (128,), (64, 32), (128, 64)))
-_DROPOUT = Dimension(min=0.0, max=0.5, scale="linear")
-_PERCEPTRON = {
-    "embedding_dim": _log(4, 128),
-    "embedding_l2": _log(0.1, 10.0),
-    "learning_rate": _log(0.0003, 0.003),
-    **_ROWS,
-    "hidden_units": _LAYERS,
-    "dropout": _DROPOUT,
-}
-_NEGATIVES = {"negatives": _log(2, 16)}
 
 
 def default_space(model: ModelConfig) -> dict[str, Dimension]:
     """The dimensions by hyperparameter, the embedding dimension first, for the model, its objective and its loss."""
-    if isinstance(model, DotProductConfig | TwoTowerConfig):
-        space = {**(_SOFTMAX if model.loss == "softmax" else _DOT_PRODUCT)}
-        if isinstance(model, TwoTowerConfig):
-            space |= {"hidden_units": Dimension(choices=((), (64,), (128, 64)))}
-    else:
-        space = {**_PERCEPTRON}
-        if model.objective == "interaction":
-            space |= {"embedding_l2": _log(0.005, 0.5), "learning_rate": _log(0.001, 0.01)}
-        if isinstance(model, NeuMfConfig):
-            space["mlp_dim"] = _log(4, 128)
+    from components.models import find
+
+    space = find(model.name).space(model)
     if model.objective == "interaction" and model.loss == "binary":
-        space |= _NEGATIVES
+        space |= {"negatives": log_range(2, 16)}
     return space
 
 

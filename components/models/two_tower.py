@@ -10,14 +10,23 @@ towers; Kula, "Metadata embeddings for user and item cold-start recommendations"
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import keras
-from keras import ops
+from pydantic import Field
 
-from components.models import VocabularySizes
-from components.models.hyperparameters import TwoTowerConfig
-from components.models.layers import GlobalBias, IdEmbedding, MeanEmbedding, id_input, normal, probability
+from components.models import (
+    GLOBAL_BIAS,
+    MOVIE_BIAS,
+    MOVIE_EMBEDDING,
+    USER_EMBEDDING,
+    Model,
+    VocabularySizes,
+    embedding_of,
+)
+from components.models.dot_product import DotProductConfig
+from components.models.dot_product import space as space_of_dot_product
+from components.models.hyperparameters import ModelConfig
+from components.models.search_space import Dimension
 from components.shared.features import (
     GENRES_KEY,
     MOVIE_KEY,
@@ -27,11 +36,47 @@ from components.shared.features import (
     transformed_name,
 )
 
+if TYPE_CHECKING:
+    import keras
+
 USER, MOVIE, GENRES, YEAR = map(transformed_name, (USER_KEY, MOVIE_KEY, GENRES_KEY, YEAR_KEY))
+_USER_VECTOR, _MOVIE_VECTOR = "user_vector", "movie_vector"
+
+
+class TwoTowerConfig(ModelConfig):
+    """A user tower, and a movie tower over id, genres and year."""
+
+    INTERACTION: ClassVar[dict[str, Any]] = DotProductConfig.INTERACTION
+
+    name: Literal["two_tower"] = Field("two_tower", description="Name of the model in the registry.")
+    hidden_units: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = Field(
+        (), description="Units of each hidden ReLU layer of both towers; none: the vectors themselves."
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Fraction of the hidden layers' outputs dropped in training."
+    )
+    feature_l2: float = Field(0.03, ge=0, description="L2 penalty on the vectors of genres and years.")
+    bias_l2: float = Field(0.001, ge=0, description="L2 penalty on the movies' biases.")
+
+
+def space(config: ModelConfig) -> dict[str, Dimension]:
+    """What a search searches."""
+    return {**space_of_dot_product(config), "hidden_units": Dimension(choices=((), (64,), (128, 64)))}
 
 
 def build(config: TwoTowerConfig, sizes: VocabularySizes) -> keras.Model:
     """Builds the model; see the module for its formula, `build_model` for inputs and output."""
+
+    import keras
+
+    from components.models.layers import (
+        GlobalBias,
+        IdEmbedding,
+        MeanEmbedding,
+        id_input,
+        normal,
+        probability,
+    )
 
     def ids(size: int, name: str, dim: int = config.embedding_dim, **settings: Any) -> keras.layers.Layer:
         settings = {
@@ -47,43 +92,53 @@ def build(config: TwoTowerConfig, sizes: VocabularySizes) -> keras.Model:
         config.embedding_dim,
         l2=config.feature_l2,
         embeddings_initializer=normal(config.embedding_init),
-        name="genre_embedding",
+        name=embedding_of("genre"),
     )(genres)
-    year_vector = ids(NUM_YEAR_BUCKETS, "year_embedding", l2=config.feature_l2)(year)
-    features = [ids(sizes.movie_id, "movie_embedding")(movie), genre_vector, year_vector]
-    movie_vector = _tower(config, keras.layers.Add(name="movie_features")(features), "movie")
-    user_vector = _tower(config, ids(sizes.user_id, "user_embedding")(user), "user")
+    year_vector = ids(NUM_YEAR_BUCKETS, embedding_of("year"), l2=config.feature_l2)(year)
+    features = [ids(sizes.movie_id, MOVIE_EMBEDDING)(movie), genre_vector, year_vector]
+    movie_vector = _tower(config, keras.layers.Add(name="movie_features")(features), _MOVIE_VECTOR)
+    user_vector = _tower(config, ids(sizes.user_id, USER_EMBEDDING)(user), _USER_VECTOR)
     dot = keras.layers.Dot(axes=1, name="dot")([user_vector, movie_vector])
-    bias = ids(sizes.movie_id, "movie_bias", 1, l2=config.bias_l2, embeddings_initializer="zeros")(movie)
-    logit = GlobalBias(name="global_bias")(keras.layers.Add(name="biased")([dot, bias]))
+    bias = ids(sizes.movie_id, MOVIE_BIAS, 1, l2=config.bias_l2, embeddings_initializer="zeros")(movie)
+    logit = GlobalBias(name=GLOBAL_BIAS)(keras.layers.Add(name="biased")([dot, bias]))
     return keras.Model([user, movie, genres, year], probability(logit), name=config.name)
 
 
 def vectors(model: keras.Model, users: Mapping[str, Any], movies: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     """Vectors of users (B, D) and movies (M, D), and what is added to their products, of a shape like (B, M)."""
-    user = _submodel(model, [USER], "user_vector")(users[USER])
-    bias = ops.take(ops.convert_to_tensor(model.get_layer("movie_bias").embeddings), movies[MOVIE], axis=0)
-    bias = ops.transpose(bias) + ops.convert_to_tensor(model.get_layer("global_bias").bias)
+    from keras import ops
+
+    user = _submodel(model, [USER], _USER_VECTOR)(users[USER])
+    bias = ops.take(ops.convert_to_tensor(model.get_layer(MOVIE_BIAS).embeddings), movies[MOVIE], axis=0)
+    bias = ops.transpose(bias) + ops.convert_to_tensor(model.get_layer(GLOBAL_BIAS).bias)
     return user, movie_vectors(model, movies), bias
 
 
 def movie_vectors(model: keras.Model, movies: Mapping[str, Any]) -> Any:
     """Vectors of movies, (M, D)."""
     names = [MOVIE, GENRES, YEAR]
-    return _submodel(model, names, "movie_vector")([movies[name] for name in names])
+    return _submodel(model, names, _MOVIE_VECTOR)([movies[name] for name in names])
 
 
 def _submodel(model: keras.Model, inputs: list[str], layer: str) -> keras.Model:
+    import keras
+
     by_name = {tensor.name: tensor for tensor in model.inputs}
     chosen = [by_name[name] for name in inputs]
     return keras.Model(chosen if len(chosen) > 1 else chosen[0], model.get_layer(layer).output)
 
 
 def _tower(config: TwoTowerConfig, vector: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    import keras
+
     for number, units in enumerate(config.hidden_units, start=1):
-        vector = keras.layers.Dense(units, activation="relu", name=f"{name}_hidden_{number}")(vector)
+        prefix = name.removesuffix("_vector")
+        vector = keras.layers.Dense(units, activation="relu", name=f"{prefix}_hidden_{number}")(vector)
         if config.dropout:
-            vector = keras.layers.Dropout(config.dropout, name=f"{name}_dropout_{number}")(vector)
+            vector = keras.layers.Dropout(config.dropout, name=f"{prefix}_dropout_{number}")(vector)
     if config.hidden_units:
-        return keras.layers.Dense(config.embedding_dim, name=f"{name}_vector")(vector)
-    return keras.layers.Identity(name=f"{name}_vector")(vector)
+        return keras.layers.Dense(config.embedding_dim, name=name)(vector)
+    return keras.layers.Identity(name=name)(vector)
+
+
+MODEL = Model(TwoTowerConfig, build, space, vectors, movie_vectors)

@@ -6,8 +6,12 @@ import hashlib
 from pathlib import Path
 
 
-def code_fingerprint(*patterns: str) -> str:
-    """Digest of the source files of `components` that match, e.g. `models/*.py`; 16 hexadecimal digits.
+def code_fingerprint(*patterns: str, also: Path | None = None) -> str:
+    """Digest of source files; 16 hexadecimal digits.
+
+    Args:
+        patterns: Those of `components` that match, e.g. `models/*.py`.
+        also: One from outside.
 
     Raises:
         ValueError: A pattern matches no file.
@@ -20,4 +24,6 @@ def code_fingerprint(*patterns: str) -> str:
             raise ValueError(f"no source file matches {pattern!r} in {root}")
         for path in paths:
             digest.update(path.read_bytes())
+    if also:
+        digest.update(also.read_bytes())
     return digest.hexdigest()[:16]

@@ -14,6 +14,7 @@ from tfx.types import artifact_utils, standard_artifacts, standard_component_spe
 from tfx.types.component_spec import ChannelParameter
 from tfx.utils import json_utils
 
+from components.models import source_of
 from components.models.hyperparameters import ModelConfig
 from components.shared.artifact_types import Movies
 from components.shared.artifacts import RUN_SUMMARY
@@ -113,6 +114,7 @@ class MovieTrainer(base_component.BaseComponent):
                             "trainer/*.py",
                             "export/*.py",
                             "ranking/metrics.py",
+                            also=source_of(config.name),
                         ),
                     }
                 ),

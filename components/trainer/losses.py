@@ -26,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.models import (
+    USER_EMBEDDING,
     logits,
     pair_logits,
     pair_vectors,
@@ -194,7 +195,7 @@ def _penalty(
             table, weights = tf.convert_to_tensor(layer.embeddings), tf.ones([])
             if isinstance(layer, IdEmbedding):
                 weights = tf.constant(layer.frequencies**config.l2_exponent, tf.float32)
-            if users is not None and layer.name == "user_embedding":
+            if users is not None and layer.name == USER_EMBEDDING:
                 share = tf.cast(tf.shape(table)[0] / tf.shape(users)[0], tf.float32)
                 table, weights = tf.gather(table, users), tf.gather(weights, users) * share
             total += layer.l2 / 2 * tf.reduce_sum(weights * tf.reduce_sum(tf.square(table), axis=1))

@@ -21,8 +21,8 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.export.cold_start import crowd
 from components.export.export import export, read_movies
-from components.models import VocabularySizes, movie_vectors
-from components.models.hyperparameters import AnyModelConfig, ModelConfig
+from components.models import AnyModelConfig, VocabularySizes, movie_vectors
+from components.models.hyperparameters import ModelConfig
 from components.models.search_space import decoded, sentence, with_values
 from components.shared import features
 from components.shared.artifacts import RUN_SUMMARY

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from components.models import USER_EMBEDDING
 from components.models.hyperparameters import ModelConfig
 from components.trainer.losses import Task
 from components.trainer.rows import USER
@@ -22,7 +23,7 @@ def compiled(
     optimizer = _optimizer(config, task.steps * epochs)
     variables, others, update = model.trainable_variables, model.trainable_variables, None
     if task.lazy_users:
-        users = model.get_layer("user_embedding").embeddings
+        users = model.get_layer(USER_EMBEDDING).embeddings
         others = [variable for variable in variables if variable is not users]
         variables, update = [*others, users], _LazyAdam(users.value, config, task.steps)
     optimizer.build(others)

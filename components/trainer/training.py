@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from components.models import (
+    CALIBRATION,
+    MOVIE_BIAS,
     VocabularySizes,
     build_model,
 )
@@ -113,7 +115,7 @@ def fit(
         model, _, more, rows = _train(config, sizes, train + held, best, None, None, start)
         spent, seen = spent + more, seen + rows
         adjust(config, model)
-        model.get_layer("calibration").calibrate(*calibration)
+        model.get_layer(CALIBRATION).calibrate(*calibration)
     seconds = time.perf_counter() - started
     return model, History(recorded, monitor, best, config.refit, seconds, spent, seen, weights)
 
@@ -173,8 +175,8 @@ def adapt(model: keras.Model, config: ModelConfig, rows: Rows) -> None:
             layer.adapt(
                 rows.x[name][at] if name in rows.x else rows.catalogue[name][movies], config.l2_exponent
             )
-    if config.loss == "softmax" and any(layer.name == "movie_bias" for layer in model.layers):
-        bias = model.get_layer("movie_bias").embeddings
+    if config.loss == "softmax" and any(layer.name == MOVIE_BIAS for layer in model.layers):
+        bias = model.get_layer(MOVIE_BIAS).embeddings
         counts = np.bincount(movies, minlength=bias.shape[0])
         logs = np.log((counts + 1) / (counts.sum() + len(counts)))
         bias.assign(np.where(counts > 0, logs - logs.mean(), 0)[:, None])

@@ -11,6 +11,8 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit
 
 from components.models import (
+    CALIBRATION,
+    MOVIE_BIAS,
     all_pairs,
     is_dot_product,
     pair_logits,
@@ -100,7 +102,7 @@ def ranking_validation(train: Rows, held: Rows) -> Callable[[keras.Model], dict[
 def adjust(config: ModelConfig, model: keras.Model) -> None:
     """Post-hoc logit adjustment: Menon et al., "Long-tail learning via logit adjustment" (2021); by the biases."""
     if config.loss == "softmax" and config.popularity_adjustment:
-        bias = model.get_layer("movie_bias").embeddings
+        bias = model.get_layer(MOVIE_BIAS).embeddings
         bias.assign(bias * (1 - config.popularity_adjustment))
 
 
@@ -125,7 +127,7 @@ def calibrate(config: ModelConfig, model: keras.Model, train: Rows, held: Rows |
         slope = float(
             minimize_scalar(lambda s: log_loss(held.y, expit(s * raw)), bounds=(0.1, 10), method="bounded").x
         )
-    model.get_layer("calibration").calibrate(slope, offset)
+    model.get_layer(CALIBRATION).calibrate(slope, offset)
     return slope, offset
 
 

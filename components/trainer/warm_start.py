@@ -31,6 +31,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from components.models import MOVIE_BIAS
 from components.models.hyperparameters import ModelConfig
 from components.shared.artifacts import WARM_START_FILE
 from components.shared.features import GENRES_KEY, MOVIE_KEY, VOCABULARY_KEYS, transformed_name
@@ -127,7 +128,7 @@ def carry_over(
             rows = _embeddings(own[0], old[0], places[key], len(saved.tokens[key]))
             new = np.flatnonzero(places[key] < 0)
             # A softmax presets the biases by popularity, which is known of new movies too.
-            if not (config.loss == "softmax" and layer.name == "movie_bias"):
+            if not (config.loss == "softmax" and layer.name == MOVIE_BIAS):
                 rows[new] = _start(
                     old[0], places[key], len(saved.tokens[key]), new, genres if key == MOVIE_KEY else None
                 )

@@ -15,6 +15,7 @@ from tfx.types import artifact_utils, standard_artifacts, standard_component_spe
 from tfx.types.component_spec import ChannelParameter
 from tfx.utils import json_utils
 
+from components.models import source_of
 from components.models.hyperparameters import ModelConfig
 from components.models.search_space import decoded, purpose
 from components.shared.artifact_types import Movies
@@ -149,6 +150,7 @@ class MovieTuner(base_component.BaseComponent):
                             "trainer/*.py",
                             "tuner/*.py",
                             "ranking/metrics.py",
+                            also=source_of(config.name),
                         ),
                     }
                 ),

@@ -15,7 +15,8 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.tuner.component import TunerFnResult
 
 from components.export.export import read_movies
-from components.models.hyperparameters import AnyModelConfig, ModelConfig
+from components.models import AnyModelConfig
+from components.models.hyperparameters import ModelConfig
 from components.models.search_space import search_space
 from components.shared.errors import DataError
 from components.shared.features import LABEL_KEY, LabelRule

@@ -26,8 +26,7 @@ from components.example_gen import detection, files, formats, splits
 from components.example_gen.builtin import movielens_100k
 from components.example_gen.settings import IngestSettings
 from components.export import cold_start
-from components.models import VocabularySizes
-from components.models.hyperparameters import MODEL_CONFIGS
+from components.models import VocabularySizes, config_of
 from components.ranking import metrics
 from components.shared import features
 from components.trainer.training import fit
@@ -111,7 +110,7 @@ def _movies(log: Log, name: str, share: float, seed: int) -> None:
     index = np.where(index >= known, index + 1, index)
     genres, years = np.full((known + 1, log.genres.shape[1]), -1, np.int32), np.zeros(known + 1, np.int32)
     genres[:known], years[:known] = log.genres[order[:known]], log.years[order[:known]]
-    config = MODEL_CONFIGS[name](seed=seed)
+    config = config_of(name, seed=seed)
 
     def rows(split: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         at = (log.split == split) & ~held[log.movies]
@@ -172,7 +171,7 @@ def _users(log: Log, name: str, share: float, seed: int) -> None:
         GENRES: np.pad(log.genres, ((0, 1), (0, 0)), constant_values=-1),
         YEAR: np.pad(log.years, (0, 1)),
     }
-    model, _ = fit(MODEL_CONFIGS[name](seed=seed), sizes, *rows(parts[0]), *rows(parts[1]), catalogue)
+    model, _ = fit(config_of(name, seed=seed), sizes, *rows(parts[0]), *rows(parts[1]), catalogue)
     of = {USER: np.full(movies, number), MOVIE: np.arange(movies), GENRES: log.genres, YEAR: log.years}
     own = np.asarray(model({tensor.name: of[tensor.name] for tensor in model.inputs})).reshape(-1)
 

@@ -82,7 +82,7 @@ def measured(way: str, arguments: argparse.Namespace) -> dict[str, Any]:
     import tensorflow_transform as tft
 
     from components.export.export import read_movies
-    from components.models.hyperparameters import MODEL_CONFIGS
+    from components.models import config_of
     from components.shared.features import LABEL_KEY
     from components.trainer.input import read_catalogue, read_examples
     from components.trainer.rows import Rows
@@ -96,7 +96,7 @@ def measured(way: str, arguments: argparse.Namespace) -> dict[str, Any]:
     output = tft.TFTransformOutput(str(graph))
     movies = read_movies(str(next((artifacts / "RatingsExampleGen" / "movies").iterdir())))
     catalogue = read_catalogue(movies, output)
-    config = MODEL_CONFIGS[arguments.model](epochs=arguments.epochs, refit=False)
+    config = config_of(arguments.model, epochs=arguments.epochs, refit=False)
     sizes = vocabulary_sizes(output)
     train, held = (str(examples / f"Split-{split}" / "*") for split in ("train", "eval"))
     model, rows, seconds = WAYS[way](config, sizes, train, output, catalogue)

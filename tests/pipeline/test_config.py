@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from components.models.hyperparameters import GenreMlpConfig
+from components.models.genre_mlp import GenreMlpConfig
 from components.shared.errors import ConfigError
-from pipeline.config import CONFIGS, PipelineConfig, describe, load_config, read_yaml
+from pipeline.config import PipelineConfig, describe, load_config
+from pipeline.yaml_text import CONFIGS, read_yaml
 
 
 def test_defaults_are_movielens_100k():
@@ -229,3 +230,29 @@ def test_no_times_and_a_split_by_time_are_refused_when_the_configuration_is_read
         load_config(None, ["data.columns.timestamp=null"])
     config = load_config(None, ["data.columns.timestamp=null", "data.split.method=random"])
     assert config.data.ingest.columns.timestamp is None
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("tests.components.models.nowhere", "No module named"),
+        ("tests.components.models", "no MODEL"),
+        ("dot.product", "No module named 'dot'"),
+    ],
+)
+def test_a_model_from_outside_that_is_none(name, found):
+    with pytest.raises(ConfigError) as error:
+        load_config(None, [f"model.name={name}"])
+    for part in ("--set, key model.name", found, "MODEL"):
+        assert part in str(error.value)
+
+
+def test_a_model_from_outside_has_its_own_keys():
+    """By the dotted path of its module; a wrong key is told with those that it has."""
+    name = "tests.components.models.outside"
+    config = load_config(None, [f"model.name={name}", "model.scale=2", "model.objective=interaction"])
+    assert (config.model.name, config.model.scale, type(config.model).__name__) == (name, 2.0, "ScaledConfig")
+    assert ("model.scale", 2.0, "The scale at the beginning.") in list(describe(config))
+    assert list(config.search_space()) == ["embedding_dim", "negatives"]
+    with pytest.raises(ConfigError, match=r"did you mean model\.scale"):
+        load_config(None, [f"model.name={name}", "model.scal=2"])

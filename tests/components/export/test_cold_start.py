@@ -85,8 +85,7 @@ def test_features_rank_cold_movies_of_real_data(movielens, name):
     10 nearest 0.291, of all 0.192.
     """
     from components.export.cold_start import with_cold_movies
-    from components.models import VocabularySizes, movie_vectors
-    from components.models.hyperparameters import MODEL_CONFIGS
+    from components.models import VocabularySizes, config_of, movie_vectors
     from components.trainer.training import fit
     from components.trainer.validation import auc
 
@@ -108,7 +107,7 @@ def test_features_rank_cold_movies_of_real_data(movielens, name):
     liked = movielens.ratings >= 4
     x = {USER: movielens.users[train], MOVIE: index[movielens.movies[train]]}
     none = {key: values[:0] for key, values in x.items()}
-    config = MODEL_CONFIGS[name](epochs=15)
+    config = config_of(name, epochs=15)
     sizes = VocabularySizes(944, known + 1, len(names))
     model, _ = fit(config, sizes, x, liked[train], none, liked[:0])
     counts = np.bincount(x[MOVIE], minlength=known + 1)

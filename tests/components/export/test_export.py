@@ -12,8 +12,7 @@ import pyarrow as pa
 import pytest
 
 from components.example_gen.formats import MOVIES_SCHEMA
-from components.models import VocabularySizes, build_model, movie_vectors
-from components.models.hyperparameters import MODEL_CONFIGS
+from components.models import MODELS, VocabularySizes, build_model, config_of, movie_vectors
 from components.shared.features import year_bucket
 from tests.components.conftest import ROWS, Transformed
 
@@ -21,7 +20,7 @@ GENRES = {movie: genres for _, movie, _, genres in ROWS}
 USERS, MOVIES = ["ann", "bob", "cid", "zoe"], ["m1", "m2", "m3", "m4", "m9"]
 
 
-@pytest.fixture(scope="module", params=sorted(MODEL_CONFIGS))
+@pytest.fixture(scope="module", params=[*sorted(MODELS), "tests.components.models.outside"])
 def exported(request, transformed: Transformed, tmp_path_factory):
     """A model with random weights, its export, and the loaded signatures."""
     import keras
@@ -37,7 +36,7 @@ def exported(request, transformed: Transformed, tmp_path_factory):
             for key in ("user_id", "movie_id", "genres")
         )
     )
-    model = build_model(MODEL_CONFIGS[request.param](embedding_init=0.5), sizes)
+    model = build_model(config_of(request.param, embedding_init=0.5), sizes)
     for weights in model.weights:  # also the biases that start at zero
         weights.assign(keras.random.normal(weights.shape, stddev=0.5))
     # m9 is in the movies table but was never rated.

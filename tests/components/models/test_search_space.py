@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from components.models.hyperparameters import (
-    MODEL_CONFIGS,
-    DotProductConfig,
-    MlpConfig,
-    NeuMfConfig,
-    TwoTowerConfig,
-)
+from components.models import MODELS, config_of
+from components.models.dot_product import DotProductConfig
+from components.models.mlp import MlpConfig
+from components.models.neumf import NeuMfConfig
 from components.models.search_space import (
     Dimension,
     decoded,
@@ -21,14 +18,15 @@ from components.models.search_space import (
     sentence,
     with_values,
 )
+from components.models.two_tower import TwoTowerConfig
 from components.shared.errors import ConfigError
 
 
 @pytest.mark.parametrize("objective", ["like", "interaction"])
-@pytest.mark.parametrize("name", MODEL_CONFIGS)
+@pytest.mark.parametrize("name", MODELS)
 def test_default_spaces_are_allowed_and_have_the_defaults_in_them(name, objective):
     """So that the first trial can be the model as it comes; the embedding dimension is first of all."""
-    model = MODEL_CONFIGS[name].model_validate({"objective": objective})
+    model = config_of(name, objective=objective)
     space = search_space(model, {})
     assert next(iter(space)) == "embedding_dim"
     assert space.keys() == default_space(model).keys() >= {"embedding_l2", "learning_rate", "batch_size"}

@@ -36,8 +36,7 @@ def exported(transformed: Transformed, tmp_path_factory) -> Exported:
     from components.example_gen.formats import MOVIES_SCHEMA
     from components.export.cold_start import crowd
     from components.export.export import export
-    from components.models import VocabularySizes, build_model
-    from components.models.hyperparameters import MODEL_CONFIGS
+    from components.models import VocabularySizes, build_model, config_of
     from components.shared.features import year_bucket
 
     keras.utils.set_random_seed(7)
@@ -47,7 +46,7 @@ def exported(transformed: Transformed, tmp_path_factory) -> Exported:
             for key in ("user_id", "movie_id", "genres")
         )
     )
-    model = build_model(MODEL_CONFIGS["genre_mlp"](embedding_init=0.5), sizes)
+    model = build_model(config_of("genre_mlp", embedding_init=0.5), sizes)
     for weights in model.weights:
         weights.assign(keras.random.normal(weights.shape, stddev=0.5))
     genres = {movie: genres for _, movie, _, genres in ROWS}

@@ -90,7 +90,7 @@ def test_neighbours_share_genres_far_above_chance(tmp_path, movielens, objective
     Jaccard of the genres of the 10 nearest when written: 0.231 and 0.377; of any two movies: 0.163.
     """
     from components.models import VocabularySizes, movie_vectors
-    from components.models.hyperparameters import DotProductConfig
+    from components.models.dot_product import DotProductConfig
     from components.trainer.training import fit
 
     config = DotProductConfig.model_validate({"objective": objective, "epochs": 20})

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from components.models import VocabularySizes
-from components.models.hyperparameters import MODEL_CONFIGS, DotProductConfig, GenreMlpConfig
+from components.models import VocabularySizes, config_of
+from components.models.dot_product import DotProductConfig
+from components.models.genre_mlp import GenreMlpConfig
 from components.models.layers import IdEmbedding
 from components.trainer import losses
 from components.trainer.training import fit
@@ -105,7 +106,7 @@ def test_rows_that_do_not_fit_the_memory_are_taken_in_parts(name, monkeypatch):
 
     in_memory = losses._in_memory
     monkeypatch.setattr(losses, "_in_memory", counted)
-    config = MODEL_CONFIGS[name](epochs=4, refit=False, batch_size=64, learning_rate=0.02, embedding_l2=0.01)
+    config = config_of(name, epochs=4, refit=False, batch_size=64, learning_rate=0.02, embedding_l2=0.01)
     _, history = fit(config, SIZES, *TRAIN, *EVAL)
     assert len(parts) == 4
     for slices in parts:

@@ -8,8 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from components.models import VocabularySizes, build_model
-from components.models.hyperparameters import MODEL_CONFIGS
+from components.models import MODELS, VocabularySizes, build_model, config_of
 from components.shared.features import GENRES_KEY, MOVIE_KEY, USER_KEY
 from components.trainer.training import History, fit
 from components.trainer.warm_start import (
@@ -46,11 +45,11 @@ def vectors(model: keras.Model, layer: str) -> np.ndarray:
     return model.get_layer(layer).get_weights()[0]
 
 
-@pytest.fixture(params=sorted(MODEL_CONFIGS))
+@pytest.fixture(params=sorted(MODELS))
 def both(request, tmp_path):
     """A model of the old vocabularies, written and read, and one of the new ones that started from it."""
     keras.utils.set_random_seed(7)
-    config = MODEL_CONFIGS[request.param](embedding_dim=4)
+    config = config_of(request.param, embedding_dim=4)
     old, new = model_of(config, OLD), model_of(config, NEW)
     unlike = new.get_layer("calibration").get_weights()
     save(tmp_path, config, layer_weights(old), OLD)
@@ -104,7 +103,7 @@ def test_new_ids(both):
 
 
 def test_new_users_start_at_the_mean_where_the_unknown_one_was_never_trained():
-    config = MODEL_CONFIGS["dot_product"](embedding_dim=4)
+    config = config_of("dot_product", embedding_dim=4)
     old, new = model_of(config, OLD), model_of(config, NEW)
     table = old.get_layer("user_embedding").embeddings
     table.assign(np.concatenate([table.numpy()[:-1], np.zeros((1, 4))]))
@@ -116,21 +115,21 @@ def test_new_users_start_at_the_mean_where_the_unknown_one_was_never_trained():
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (MODEL_CONFIGS["dot_product"](embedding_dim=8), "embedding_dim is 8 there and 32 here"),
-        (MODEL_CONFIGS["mlp"](), "name is mlp there and dot_product here"),
+        (config_of("dot_product", embedding_dim=8), "embedding_dim is 8 there and 32 here"),
+        (config_of("mlp"), "name is mlp there and dot_product here"),
         (
-            MODEL_CONFIGS["dot_product"](objective="interaction", embedding_dim=32),
+            config_of("dot_product", objective="interaction", embedding_dim=32),
             "objective is interaction there and like here, loss is softmax there and binary here",
         ),
     ],
 )
 def test_a_model_of_another_kind_is_no_start_and_it_is_said_why(other, said):
     saved = Saved(other.model_dump(), {}, {})
-    assert difference(MODEL_CONFIGS["dot_product"](), saved) == said
+    assert difference(config_of("dot_product"), saved) == said
 
 
 def test_layers_of_another_shape_start_afresh_and_are_named():
-    wide, narrow = (MODEL_CONFIGS["mlp"](hidden_units=units, embedding_dim=4) for units in ((8,), (4,)))
+    wide, narrow = (config_of("mlp", hidden_units=units, embedding_dim=4) for units in ((8,), (4,)))
     old, new = model_of(wide, OLD), model_of(narrow, NEW)
     saved = Saved(wide.model_dump(), layer_weights(old), {key: np.array(of) for key, of in OLD.items()})
     assert carry_over(new, narrow, NEW, saved, {"genres_xf": GENRES}) == ["hidden_1", "logit"]
@@ -172,7 +171,7 @@ def reached(history: History, sign: int, value: float) -> int | None:
 )
 def test_fewer_epochs_to_the_same_quality_on_the_next_span(objective, method, share, tolerance, times):
     """The best that a cold start comes to, within a tolerance, in a fraction of the epochs."""
-    config = MODEL_CONFIGS["dot_product"](objective=objective, refit=False)
+    config = config_of("dot_product", objective=objective, refit=False)
     sign = 1 if objective == "like" else -1
     first, second = spans(method, share)
     _, base = trained(config, first)
@@ -191,7 +190,7 @@ def test_fewer_epochs_to_the_same_quality_on_the_next_span(objective, method, sh
 
 def test_the_weights_left_are_those_of_the_train_split_alone():
     """The next eval split may hold ratings of this one, so that a refitted model would have seen them."""
-    config = MODEL_CONFIGS["dot_product"](epochs=2)
+    config = config_of("dot_product", epochs=2)
     span, _ = spans()
     model, history = fit(config, span.sizes, *span.train, *span.held, span.catalogue)
     plain, _ = fit(

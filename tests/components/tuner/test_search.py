@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from components.models import VocabularySizes
-from components.models.hyperparameters import DotProductConfig, MlpConfig, ModelConfig
+from components.models.dot_product import DotProductConfig
+from components.models.hyperparameters import ModelConfig
+from components.models.mlp import MlpConfig
 from components.models.search_space import decoded, search_space, with_values
 from components.shared.errors import ModelError
 from components.trainer.training import fit
