@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from components.blessing.figures import OWNERS, Figures, finite, interval_in_words
 from components.blessing.settings import Action, BlessingSettings
 from components.models.hyperparameters import Objective
-from components.ranking import bootstrap
 from components.ranking.evaluation import (
     AUC,
     BASELINE,
@@ -21,13 +21,6 @@ from components.ranking.evaluation import (
     POPULARITY,
 )
 from components.shared.features import metric_title
-
-_OWNERS = {
-    BASELINE: "the baseline",
-    POPULARITY: "popularity",
-    MOVIE_MEAN: "the movie mean",
-    BIAS_REGRESSION: "the bias logistic regression",
-}
 
 
 @dataclass(frozen=True)
@@ -153,7 +146,7 @@ def decide(
         comparison: With the last blessed model; None where there is none.
     """
     ranking = f"{settings.ranking_metric}@{primary_k}"
-    figures = _Figures(per_user, ranking, settings)
+    figures = Figures(per_user, ranking, settings)
     if objective == "like":
         results = [
             _bar(AUC, bars.auc, bars.min_auc, True, "evaluation.min_auc", figures),
@@ -183,7 +176,7 @@ def _changes(
         reason = comparison.nothing(settings.min_compared_rows)
     if comparison is None or reason:
         return [Result("change", "change", "", "gate", None, True, *nothing, passed=None, sentence=reason)]
-    figures = _Figures(comparison.per_user, ranking, settings)
+    figures = Figures(comparison.per_user, ranking, settings)
     results = []
     for metric, change in (
         (LOG_LOSS, settings.changes.log_loss),
@@ -232,7 +225,7 @@ def deciding(
         for result in results:
             if result.kind == "change" and result.metric == compared and result.reference is not None:
                 return compared, result.candidate, result.reference
-    return metric, _finite(float(_Figures(per_user, ranking, settings).of(CANDIDATE, metric)[0])), None
+    return metric, finite(float(Figures(per_user, ranking, settings).of(CANDIDATE, metric)[0])), None
 
 
 def blessed(results: Sequence[Result]) -> bool:
@@ -252,40 +245,6 @@ def not_compared(results: Sequence[Result]) -> list[str]:
     return [result.sentence for result in results if result.kind == "change" and result.passed is None]
 
 
-class _Figures:
-    """Figures of every model over all users and over each resample, float64 (1 + S,), paired."""
-
-    def __init__(self, per_user: Mapping[str, np.ndarray], ranking: str, settings: BlessingSettings) -> None:
-        self.confidence = settings.confidence
-        ranked = np.asarray(per_user["num_positives"], np.float64)
-        liked = np.asarray(per_user["num_liked"], np.float64)
-        columns: dict[object, np.ndarray] = {
-            "rows": per_user["num_test"],
-            "liked": liked,
-            "others": per_user["num_test"] - liked,
-            "users": (ranked > 0).astype(np.float64),
-        }
-        wanted = (LOG_LOSS, f"{AUC}_liked", f"{AUC}_others", ranking)
-        self._models = [CANDIDATE, *_OWNERS]
-        for model in self._models:
-            columns |= {
-                key: per_user[key] for key in (f"{model}.{metric}" for metric in wanted) if key in per_user
-            }
-        self._sums = bootstrap.Sums(settings.bootstrap_samples, settings.seed)
-        self._sums.add(columns)
-
-    def of(self, model: str, metric: str) -> np.ndarray:
-        if metric == LOG_LOSS:
-            return self._sums.ratio(f"{model}.{LOG_LOSS}", "rows")
-        if metric == AUC:
-            liked, others = (self._sums.ratio(f"{model}.{AUC}_{kind}", kind) for kind in ("liked", "others"))
-            return bootstrap.auc(liked, others)
-        return self._sums.ratio(f"{model}.{metric}", "users")
-
-    def estimate(self, values: np.ndarray) -> bootstrap.Estimate:
-        return bootstrap.estimate(values, self.confidence)
-
-
 def _action(rule: Action, metric: str, objective: Objective) -> Literal["gate", "warn"] | None:
     if rule == "ignore":
         return None
@@ -297,13 +256,13 @@ def _action(rule: Action, metric: str, objective: Objective) -> Literal["gate", 
     return "gate" if objective == "like" else None
 
 
-def _bar(metric: str, value: float, bar: float, at_least: bool, key: str, figures: _Figures) -> Result:
+def _bar(metric: str, value: float, bar: float, at_least: bool, key: str, figures: Figures) -> Result:
     # TFMA's figure decides, as in TFMA; its interval is that of the exact one, which differs in the fourth digit.
     interval = figures.estimate(figures.of(CANDIDATE, metric))
     # Without users to rank for there is nothing to hold against it.
     passed = None if np.isnan(value) else value >= bar if at_least else value <= bar
     sentence = (
-        f"{metric_title(metric)} is {value:.4f}{_interval(interval)}, the {'floor' if at_least else 'ceiling'}"
+        f"{metric_title(metric)} is {value:.4f}{interval_in_words(interval)}, the {'floor' if at_least else 'ceiling'}"
         f" is {bar:g} ({key})"
     )
     return Result(
@@ -313,10 +272,10 @@ def _bar(metric: str, value: float, bar: float, at_least: bool, key: str, figure
         "gate",
         bar,
         at_least,
-        _finite(value),
-        _finite(interval.low),
-        _finite(interval.high),
-        _finite(value),
+        finite(value),
+        finite(interval.low),
+        finite(interval.high),
+        finite(value),
         None,
         passed,
         sentence,
@@ -341,7 +300,7 @@ def _difference(
     metric: str,
     margin: float,
     action: Literal["gate", "warn"],
-    figures: _Figures,
+    figures: Figures,
 ) -> Result:
     """Candidate less other: broken where the whole interval is on the wrong side of the bar.
 
@@ -355,7 +314,7 @@ def _difference(
     figure = f"{metric_title(metric)} is {candidate[0]:.4f}"
     if not np.isfinite(difference.value):
         # No user with positives, say: then there is nothing to refuse the model for.
-        passed, sentence = None, f"{metric_title(metric)} could not be compared with that of {_OWNERS[other]}"
+        passed, sentence = None, f"{metric_title(metric)} could not be compared with that of {OWNERS[other]}"
     else:
         lost = bool(difference.high < bar if at_least else difference.low > bar)
         beaten = bool(difference.low > bar if at_least else difference.high < bar)
@@ -364,8 +323,8 @@ def _difference(
             action = "warn"
         better = difference.value >= 0 if at_least else difference.value <= 0
         above = "above" if difference.value >= 0 else "below"
-        sentence = f"{figure}, {abs(difference.value):.4f} {above} {_OWNERS[other]}'s {reference[0]:.4f}"
-        sentence += f" (difference{_interval(difference)} at {figures.confidence:.0%})"
+        sentence = f"{figure}, {abs(difference.value):.4f} {above} {OWNERS[other]}'s {reference[0]:.4f}"
+        sentence += f" (difference{interval_in_words(difference)} at {figures.confidence:.0%})"
         if not passed and kind == "floor":
             wanted = f" by {abs(bar):g}" if bar else ""
             sentence += (
@@ -385,21 +344,11 @@ def _difference(
         # -0.0 would be shown as such.
         bar + 0.0,
         at_least,
-        _finite(difference.value),
-        _finite(difference.low),
-        _finite(difference.high),
-        _finite(float(candidate[0])),
-        _finite(float(reference[0])),
+        finite(difference.value),
+        finite(difference.low),
+        finite(difference.high),
+        finite(float(candidate[0])),
+        finite(float(reference[0])),
         passed,
         sentence,
     )
-
-
-def _interval(estimate: bootstrap.Estimate) -> str:
-    if not np.isfinite(estimate.low):
-        return ""
-    return f" [{estimate.low:.4f}, {estimate.high:.4f}]"
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.ranking.settings import RankingMetric
+
 # What a broken rule does. `auto` is gate for the metrics of the objective; of the others, ranking is a warning for
 # like, and likes are ignored for interaction.
 Action = Literal["auto", "gate", "warn", "ignore"]
@@ -89,7 +91,7 @@ class BlessingSettings(_Settings):
         description="Fewer test rows that the last blessed model was not trained on are not compared on: what"
         " data_gate.minimum.test_rows holds to be too few to judge a model by.",
     )
-    ranking_metric: Literal["hit_rate", "recall", "precision", "ndcg", "map", "mrr"] = Field(
+    ranking_metric: RankingMetric = Field(
         "ndcg", description="Which ranking metric the rules use, at ranking.primary_k."
     )
     floors: Floors = Field(

@@ -23,17 +23,16 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from tfx.utils import io_utils
 
 from components.data_gate import counts, rules
-from components.data_gate.rules import Data, Expectations, Finding
+from components.data_gate.findings import DAY, Data, Expectations, Finding
 from components.data_gate.settings import DataGateSettings
 from components.shared.artifact_types import DataVerdict
 from components.shared.artifacts import FINDINGS_FILE, TRAIN_LIKED, TRAIN_ROWS, WARNINGS, WITHOUT_TIMES
 from components.shared.errors import DataError
-from components.shared.features import TRAIN_SPLIT, LabelRule
+from components.shared.features import LabelRule
 from components.shared.fingerprint import code_fingerprint
 
 NUM_FATAL, NUM_WARN = "num_fatal", "num_warn"
 _SHOWN = 5  # how many of many findings a message lists
-_DAY = 86_400
 
 
 class Executor(base_executor.BaseExecutor):
@@ -52,59 +51,39 @@ class Executor(base_executor.BaseExecutor):
                 first of them, and the log all.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        settings = DataGateSettings.model_validate_json(exec_properties["settings"])
         schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))
-        label = LabelRule.model_validate_json(exec_properties["label"])
-        now = time.time()
-
-        def data(examples: types.Artifact, statistics: types.Artifact) -> Data:
-            return Data(
-                counts.count(examples, schema, label, now + _DAY),
-                {
-                    split: stats_artifact_utils.load_statistics(statistics, split).proto()
-                    for split in artifact_utils.decode_split_names(statistics.split_names)
-                },
-                examples.get_int_custom_property("num_duplicates"),
-                times=not examples.get_int_custom_property(WITHOUT_TIMES),
-            )
-
+        expectations = Expectations(
+            time.time(),
+            bool(exec_properties["expect_genres"]),
+            exec_properties["split_method"],
+            LabelRule.model_validate_json(exec_properties["label"]),
+        )
         baseline = None
         if input_dict.get("baseline_examples") and input_dict.get("baseline_statistics"):
-            baseline = data(input_dict["baseline_examples"][0], input_dict["baseline_statistics"][0])
-        current = data(
+            baseline = read_data(
+                input_dict["baseline_examples"][0], input_dict["baseline_statistics"][0], schema, expectations
+            )
+        current = read_data(
             artifact_utils.get_single_instance(input_dict["examples"]),
             artifact_utils.get_single_instance(input_dict["statistics"]),
+            schema,
+            expectations,
         )
         findings = rules.check(
             current,
             baseline,
             read_anomalies(artifact_utils.get_single_instance(input_dict["anomalies"])),
             schema,
-            settings,
-            Expectations(
-                now,
-                bool(exec_properties["expect_genres"]),
-                exec_properties["split_method"],
-                label,
-            ),
+            DataGateSettings.model_validate_json(exec_properties["settings"]),
+            expectations,
         )
         for finding in findings:
             logging.info("Data gate: %s", json.dumps(finding.as_dict(), ensure_ascii=False))
         fatal = [finding for finding in findings if finding.level == "fatal"]
         if fatal:
             raise refusal(fatal, len(findings) - len(fatal))
-
         verdict = artifact_utils.get_single_instance(output_dict["verdict"])
-        fileio.makedirs(verdict.uri)
-        with fileio.open(os.path.join(verdict.uri, FINDINGS_FILE), "w") as file:
-            json.dump([finding.as_dict() for finding in findings], file, indent=2, ensure_ascii=False)
-        verdict.set_int_custom_property(NUM_FATAL, len(fatal))
-        verdict.set_int_custom_property(NUM_WARN, len(findings) - len(fatal))
-        verdict.set_int_custom_property("compared", int(baseline is not None))
-        verdict.set_int_custom_property(TRAIN_ROWS, current.profile[TRAIN_SPLIT].rows)
-        verdict.set_int_custom_property(TRAIN_LIKED, current.profile[TRAIN_SPLIT].positives)
-        shown = [finding.sentence for finding in findings[:_SHOWN]]
-        verdict.set_string_custom_property(WARNINGS, json.dumps(shown, ensure_ascii=False))
+        write_verdict(verdict, findings, current, compared=baseline is not None)
 
 
 class DataGateSpec(ComponentSpec):
@@ -206,6 +185,38 @@ def refusal(fatal: list[Finding], num_warnings: int) -> DataError:
         found="".join(lines),
         fix="correct the ratings and run again, or accept what is meant as said above; the keys are under"
         " data_gate in the config",
+    )
+
+
+def write_verdict(verdict: types.Artifact, findings: list[Finding], current: Data, *, compared: bool) -> None:
+    """Of data that are let pass: `findings.json`, and what is told of them on the node's line."""
+    fileio.makedirs(verdict.uri)
+    with fileio.open(os.path.join(verdict.uri, FINDINGS_FILE), "w") as file:
+        json.dump([finding.as_dict() for finding in findings], file, indent=2, ensure_ascii=False)
+    verdict.set_int_custom_property(NUM_FATAL, 0)
+    verdict.set_int_custom_property(NUM_WARN, len(findings))
+    verdict.set_int_custom_property("compared", int(compared))
+    verdict.set_int_custom_property(TRAIN_ROWS, current.train.rows)
+    verdict.set_int_custom_property(TRAIN_LIKED, current.train.positives)
+    shown = [finding.sentence for finding in findings[:_SHOWN]]
+    verdict.set_string_custom_property(WARNINGS, json.dumps(shown, ensure_ascii=False))
+
+
+def read_data(
+    examples: types.Artifact,
+    statistics: types.Artifact,
+    schema: schema_pb2.Schema,
+    expectations: Expectations,
+) -> Data:
+    """The data of one run: counts its examples, and reads its statistics."""
+    return Data(
+        counts.count(examples, schema, expectations.label, expectations.now + DAY),
+        {
+            split: stats_artifact_utils.load_statistics(statistics, split).proto()
+            for split in artifact_utils.decode_split_names(statistics.split_names)
+        },
+        examples.get_int_custom_property("num_duplicates"),
+        times=not examples.get_int_custom_property(WITHOUT_TIMES),
     )
 
 

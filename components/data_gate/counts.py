@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,6 +67,10 @@ class SplitCounts:
     pairs: pd.Series = field(
         default_factory=lambda: pd.Series(np.zeros(0, np.float32), np.zeros(0, np.uint64))
     )
+
+    def by(self, feature: str) -> Counter[bytes]:
+        """Rows by user, by movie or by genre."""
+        return {USER_KEY: self.users, MOVIE_KEY: self.movies, GENRES_KEY: self.genres}[feature]
 
 
 # Split -> counts.
@@ -167,6 +171,11 @@ def merge(
     """Sum of two counts of values, (V,) each."""
     values, place = np.unique(np.concatenate([one[0], other[0]]), return_inverse=True)
     return values, np.bincount(place, np.concatenate([one[1], other[1]]), len(values)).astype(np.int64)
+
+
+def rows_of_others(counter: Mapping[bytes, int], known: Container[bytes]) -> int:
+    """Rows by users, say, that are not among the known ones; `known` is a set, or a dict for its keys."""
+    return sum(rows for value, rows in counter.items() if value not in known)
 
 
 def _coarse(ratings: np.ndarray) -> np.ndarray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from typing import Literal
+import functools
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -12,22 +13,23 @@ from components.shared.features import SPLITS
 Level = Literal["fatal", "warn", "ignore"]
 FATAL, WARN, IGNORE = "fatal", "warn", "ignore"
 
-# Rules beside the types of TFDV's anomalies, each with what it is about.
-RULES = {
-    "minimum": "too little data to train or to evaluate",
-    "drift": "the distribution of a feature against the last blessed run's",
-    "skew": "the distribution of a feature in eval and test against train's",
-    "volume": "rows, users, movies and share of positives against the last blessed run's",
-    "one_label": "nearly all rows of train liked, or nearly none",
-    "dominance": "one user or one movie with a large share of the rows",
-    "genres_missing": "rows whose movie has no genre",
-    "duplicates": "rows that repeat another's user and movie",
-    "unknown": "rows of eval and test whose user or movie is not in train",
-    "new": "train rows whose user, movie or genre the last blessed run did not have",
-    "changed_ratings": "ratings of one movie by one user that are not what they were",
-    "age": "the newest rating is too old",
-    "step_back": "the newest rating is older than the last blessed run's",
-    "future": "ratings of the future",
+# Rules beside the types of TFDV's anomalies, each with its keys below `data_gate`; a section stands for all in it.
+# The functions, of the same names, are in data_rules.py and baseline_rules.py.
+RULES: dict[str, tuple[str, ...]] = {
+    "minimum": ("minimum",),
+    "drift": ("drift",),
+    "skew": ("skew",),
+    "volume": ("volume",),
+    "one_label": ("shares.one_label",),
+    "dominance": ("shares.one_user", "shares.one_movie"),
+    "genres_missing": ("shares.no_genres",),
+    "duplicates": ("shares.duplicates",),
+    "unknown": ("shares.unknown_users", "shares.unknown_movies"),
+    "new": ("shares.new_users", "shares.new_movies", "shares.new_genres"),
+    "changed_ratings": ("shares.changed_ratings",),
+    "age": ("freshness.max_age_days",),
+    "step_back": ("freshness.step_back_days",),
+    "future": ("freshness.future",),
 }
 
 # What is not fatal of TFDV's anomalies; by the same patterns as `DataGateSettings.policy`.
@@ -47,6 +49,8 @@ class _Settings(BaseModel):
 class Bars(_Settings):
     """Two bars: above `warn` is told, above `fatal` stops the run; null for none."""
 
+    unit: ClassVar[str] = ""
+
     warn: float | None = Field(None, ge=0, description="Above this is told.")
     fatal: float | None = Field(None, ge=0, description="Above this stops the run.")
 
@@ -55,6 +59,22 @@ class Bars(_Settings):
         if self.fatal is not None and value > self.fatal:
             return "fatal"
         return "warn" if self.warn is not None and value > self.warn else None
+
+    def show(self, value: float) -> str:
+        """A value in words."""
+        return f"{value:.1%}" if self.unit == "%" else f"{value:.3g}{self.unit}"
+
+
+class ShareBars(Bars):
+    """Of a share, 0 to 1."""
+
+    unit: ClassVar[str] = "%"
+
+
+class DayBars(Bars):
+    """Of a time."""
+
+    unit: ClassVar[str] = " days"
 
 
 class Floors(_Settings):
@@ -118,52 +138,55 @@ class FreshnessSettings(_Settings):
     max_age_days: float | None = Field(
         None, gt=0, description="How old the newest rating may be, in days; null for any age."
     )
-    step_back_days: Bars = Field(
-        Bars(warn=1, fatal=7),
+    step_back_days: DayBars = Field(
+        DayBars(warn=1, fatal=7),
         description="How much older the newest rating may be than the last blessed run's.",
     )
-    future: Bars = Field(
-        Bars(warn=0, fatal=0.01), description="Share of the rows more than a day in the future."
+    future: ShareBars = Field(
+        ShareBars(warn=0, fatal=0.01), description="Share of the rows more than a day in the future."
     )
 
 
 class ShareSettings(_Settings):
     """Bars for shares of the rows, 0 to 1."""
 
-    one_label: Bars = Field(
-        Bars(warn=0.9), description="Of the train rows that are liked, or that are not, whichever are more."
+    one_label: ShareBars = Field(
+        ShareBars(warn=0.9),
+        description="Of the train rows that are liked, or that are not, whichever are more.",
     )
-    one_user: Bars = Field(Bars(warn=0.05, fatal=0.2), description="Of the train rows by one user.")
-    one_movie: Bars = Field(Bars(warn=0.1, fatal=0.3), description="Of the train rows of one movie.")
-    no_genres: Bars = Field(
-        Bars(warn=0.2, fatal=0.5),
+    one_user: ShareBars = Field(ShareBars(warn=0.05, fatal=0.2), description="Of the train rows by one user.")
+    one_movie: ShareBars = Field(
+        ShareBars(warn=0.1, fatal=0.3), description="Of the train rows of one movie."
+    )
+    no_genres: ShareBars = Field(
+        ShareBars(warn=0.2, fatal=0.5),
         description="Of the train rows of movies without a genre; only where the input has genres at all.",
     )
-    duplicates: Bars = Field(
-        Bars(warn=0.05, fatal=0.3), description="Of the rows read that repeat another's user and movie."
+    duplicates: ShareBars = Field(
+        ShareBars(warn=0.05, fatal=0.3), description="Of the rows read that repeat another's user and movie."
     )
-    unknown_users: Bars = Field(
-        Bars(warn=0.1, fatal=0.5),
+    unknown_users: ShareBars = Field(
+        ShareBars(warn=0.1, fatal=0.5),
         description="Of the eval and test rows by users not in train; told at most where the split is by time,"
         " not looked at where it is by user.",
     )
-    unknown_movies: Bars = Field(
-        Bars(warn=0.3, fatal=0.6), description="Of the eval and test rows of movies not in train."
+    unknown_movies: ShareBars = Field(
+        ShareBars(warn=0.3, fatal=0.6), description="Of the eval and test rows of movies not in train."
     )
-    new_users: Bars = Field(
-        Bars(warn=0.6, fatal=0.9),
+    new_users: ShareBars = Field(
+        ShareBars(warn=0.6, fatal=0.9),
         description="Of the train rows by users that the last blessed run did not have.",
     )
-    new_movies: Bars = Field(
-        Bars(warn=0.2, fatal=0.6),
+    new_movies: ShareBars = Field(
+        ShareBars(warn=0.2, fatal=0.6),
         description="Of the train rows of movies that the last blessed run did not have.",
     )
-    new_genres: Bars = Field(
-        Bars(warn=0, fatal=0.05),
+    new_genres: ShareBars = Field(
+        ShareBars(warn=0, fatal=0.05),
         description="Of the train rows of genres that the last blessed run did not have.",
     )
-    changed_ratings: Bars = Field(
-        Bars(warn=0.02, fatal=0.2),
+    changed_ratings: ShareBars = Field(
+        ShareBars(warn=0.02, fatal=0.2),
         description="Of the ratings in both runs (one user, one movie) that are not the same.",
     )
 
@@ -237,6 +260,10 @@ class DataGateSettings(_Settings):
                         + (f"; did you mean {close[0]!r} by {rule!r}?" if close else f"; {rule!r} is none")
                     )
         return policy
+
+    def at(self, key: str) -> Any:
+        """The value of a key below `data_gate`, e.g. `shares.one_user`."""
+        return functools.reduce(getattr, key.split("."), self)
 
     def level(self, rule: str, feature: str, split: str, default: Level) -> Level:
         """The level of a finding: the most specific entry of the policy, then of the defaults."""

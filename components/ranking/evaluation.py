@@ -12,7 +12,7 @@ movies drawn from those that the user has not rated in any split, the same ones 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,18 +23,16 @@ from components.ranking import bootstrap, floors, metrics
 from components.ranking.data import Dataset
 from components.ranking.exported import ExportedModel
 from components.ranking.floors import Ratings
+from components.ranking.frame import ACTIVITIES, Batch, Frame
 from components.ranking.settings import RankingSettings
 from components.shared import features
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 POPULARITY, MOVIE_MEAN, BIAS_REGRESSION = "popularity", "movie_mean", "bias_logistic_regression"
 LOG_LOSS, AUC, ECE = "log_loss", "auc", "ece"
-ACTIVITIES = ("heavy", "medium", "light", "new")
-POPULARITIES = ("head", "middle", "tail")
 SAMPLED = "sampled_"
 _ALL = ("", "")  # the slice of everything
 _LIKED, _OTHERS = "liked", "others"  # rows of the two classes
-_PAIR_BYTES = 40  # of scores, masks and sort keys of one user and movie, or of a place in a list and a group
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def evaluate(
     """
     test = data.splits[features.TEST_SPLIT]
     users = np.unique(test.users)
-    frame = _Frame(data, users, genres, settings)
+    frame = Frame(data, users, genres, settings)
     of_rows = {name: _like_columns(test, users, model) for name, model in models.items()}
     sums = bootstrap.Sums(settings.bootstrap_samples, settings.seed)
     recommended = {name: {k: np.zeros(len(data.catalogue), bool) for k in settings.ks} for name in models}
@@ -148,123 +146,6 @@ def evaluate(
     return Evaluation(_report(sums, models, test.liked, frame, recommended, settings), table)
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """B users. Arrays as in `metrics`; `rows` are their places among the test users."""
-
-    rows: slice
-    users: np.ndarray
-    candidate: np.ndarray
-    sampled: np.ndarray | None
-    positive: np.ndarray
-    positives: np.ndarray  # R, (B,)
-    num_liked: np.ndarray  # (B,)
-    positives_of_group: np.ndarray  # (B, G)
-    num_test: np.ndarray  # (B,)
-
-
-class _Frame:
-    """What all models share: candidates, positives, and the slices."""
-
-    def __init__(
-        self,
-        data: Dataset,
-        users: np.ndarray,
-        genres: tuple[list[str], np.ndarray],
-        settings: RankingSettings,
-    ) -> None:
-        train, evaluation, test = (data.splits[split] for split in features.SPLITS)
-        self.users, self.num_movies = users, len(data.catalogue)
-        column = np.full(len(data.movie_ids), -1, np.int64)
-        column[data.catalogue] = np.arange(self.num_movies)
-        self._row = np.full(len(data.user_ids), -1, np.int64)
-        self._row[users] = np.arange(len(users))
-        self._seen = self._grouped(train + evaluation, column)
-        at = test.positive
-        wanted = Ratings(test.users[at], test.movies[at], test.liked[at])
-        self._wanted = self._grouped(wanted, column)
-        self._tested = self._grouped(test, column)
-        raters = np.bincount(train.movies, minlength=len(data.movie_ids))[data.catalogue]
-        self.information = metrics.self_information(raters, len(np.unique(train.users)))
-        third = metrics.thirds_of_popularity(raters)
-        self.activities = [("activity", name) for name in ACTIVITIES]
-        self.groups = [("popularity", name) for name in POPULARITIES] + [("genre", g) for g in genres[0]]
-        self.members = np.concatenate(
-            [third[:, None] == np.arange(len(POPULARITIES)), genres[1][data.catalogue]], axis=1
-        )
-        # A movie that was not in train is in no third, and in its genres.
-        self._members_of_movie = np.zeros((len(data.movie_ids), len(self.groups)), bool)
-        self._members_of_movie[:, len(POPULARITIES) :] = genres[1]
-        self._members_of_movie[data.catalogue] = self.members
-        self._wanted_movies, self._wanted_rows = wanted.movies, self._row[wanted.users]
-        ratings_of_user = np.bincount(train.users, minlength=len(data.user_ids))
-        self.num_train = ratings_of_user[users]
-        self.activity = _activity(ratings_of_user, data.user_ids)[users]
-        self.outside_catalogue = int((column[wanted.movies] < 0).sum())
-        self._num_wanted = np.bincount(self._wanted_rows, minlength=len(users))
-        self._num_liked = np.bincount(self._row[test.users[test.liked]], minlength=len(users))
-        self._num_test = np.bincount(self._row[test.users], minlength=len(users))
-        self._settings = settings
-
-    def batches(self) -> Iterator[_Batch]:
-        """The test users in order, in batches that fit the memory."""
-        pairs = self._settings.memory_mb * 2**20 // _PAIR_BYTES
-        of_user = self.num_movies + max(self._settings.ks) * (len(self.groups) + 1)
-        size = max(pairs // of_user, 1)
-        random = np.random.default_rng(self._settings.seed)
-        order = np.argsort(self._wanted_rows, kind="stable")
-        owners, members = self._wanted_rows[order], self._members_of_movie[self._wanted_movies[order]]
-        for start in range(0, len(self.users), size):
-            rows = slice(start, min(start + size, len(self.users)))
-            number = rows.stop - start
-            positive, tested = self._mask(self._wanted, rows), self._mask(self._tested, rows)
-            candidate = ~self._mask(self._seen, rows)
-            # A movie that is rated in two splits is not there to be found.
-            positive &= candidate
-            first, last = np.searchsorted(owners, [rows.start, rows.stop])
-            of_group = np.zeros((number, len(self.groups)), np.int64)
-            np.add.at(of_group, owners[first:last] - start, members[first:last])
-            yield _Batch(
-                rows,
-                self.users[rows],
-                candidate,
-                self._sampled(random, candidate & ~tested, positive),
-                positive,
-                self._num_wanted[rows],
-                self._num_liked[rows],
-                of_group,
-                self._num_test[rows],
-            )
-
-    def _sampled(
-        self, random: np.random.Generator, drawn_from: np.ndarray, positive: np.ndarray
-    ) -> np.ndarray | None:
-        number = self._settings.sampled_candidates
-        if number is None:
-            return None
-        # One number a pair whatever the batch, so that its size does not change the draw.
-        keys = np.where(drawn_from, random.random(drawn_from.shape), 2.0)
-        number = min(number, self.num_movies)
-        at = np.argpartition(keys, number - 1, axis=1)[:, :number]
-        drawn = np.zeros_like(drawn_from)
-        np.put_along_axis(drawn, at, True, axis=1)
-        return drawn & drawn_from | positive
-
-    def _grouped(self, ratings: Ratings, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of test users, sorted, and catalogue columns of the ratings within both."""
-        rows, columns = self._row[ratings.users], column[ratings.movies]
-        inside = (rows >= 0) & (columns >= 0)
-        rows, columns = rows[inside], columns[inside]
-        order = np.argsort(rows, kind="stable")
-        return rows[order], columns[order]
-
-    def _mask(self, grouped: tuple[np.ndarray, np.ndarray], rows: slice) -> np.ndarray:
-        first, last = np.searchsorted(grouped[0], [rows.start, rows.stop])
-        mask = np.zeros((rows.stop - rows.start, self.num_movies), bool)
-        mask[grouped[0][first:last] - rows.start, grouped[1][first:last]] = True
-        return mask
-
-
 def _scores_of(model: ExportedModel, data: Dataset) -> Callable[[np.ndarray], np.ndarray]:
     catalogue = data.movie_ids[data.catalogue]
     return lambda users: model.catalogue_scores(data.user_ids[users], catalogue)
@@ -272,17 +153,6 @@ def _scores_of(model: ExportedModel, data: Dataset) -> Callable[[np.ndarray], np
 
 def _same_for_all(scores: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     return lambda users: np.broadcast_to(scores, (len(users), len(scores)))
-
-
-def _activity(ratings_of_user: np.ndarray, user_ids: np.ndarray) -> np.ndarray:
-    """Index in ACTIVITIES of each user, the thirds of `components.transform.preprocessing`."""
-    known = int((ratings_of_user > 0).sum())
-    by_id = np.empty(len(user_ids), np.int64)
-    by_id[np.argsort(user_ids)] = np.arange(len(user_ids))
-    # TFT's vocabulary has the last id first among equally frequent ones.
-    place = np.empty(len(user_ids), np.int64)
-    place[np.lexsort((-by_id, -ratings_of_user))] = np.arange(len(user_ids))
-    return np.where(ratings_of_user > 0, place * 3 // max(known, 1), ACTIVITIES.index("new"))
 
 
 def _like_columns(test: Ratings, users: np.ndarray, model: Scorer) -> dict[str, np.ndarray]:
@@ -303,8 +173,8 @@ def _columns(
     likes: Mapping[str, np.ndarray],
     ranked: Mapping[str, np.ndarray],
     lists: metrics.Lists,
-    batch: _Batch,
-    frame: _Frame,
+    batch: Batch,
+    frame: Frame,
     settings: RankingSettings,
 ) -> dict[object, np.ndarray]:
     """Numerators (model, slice, metric) and denominators (slice, what is counted) of every figure, (B,) each."""
@@ -345,7 +215,7 @@ def _report(
     sums: bootstrap.Sums,
     models: Mapping[str, Scorer],
     liked: np.ndarray,
-    frame: _Frame,
+    frame: Frame,
     recommended: Mapping[str, Mapping[int, np.ndarray]],
     settings: RankingSettings,
 ) -> dict[str, Any]:

@@ -26,12 +26,11 @@ recommendation", 2020, on what else goes wrong, the sampling of candidates first
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-RELEVANCE = ("hit_rate", "recall", "precision", "ndcg", "map", "mrr")
 NOVELTY, COVERAGE = "novelty", "coverage"
 _NOWHERE = np.iinfo(np.int64).min
 
@@ -49,6 +48,41 @@ class Lists:
     movies: np.ndarray
     hits: np.ndarray
     real: np.ndarray
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Lists of B users with positives, cut at k.
+
+    Attributes:
+        k: Where.
+        positives: R, int (B,), at least 1.
+        count: int (B,), positives in the list.
+        gain: float (B,), sum of their 1 / log2(rank + 1).
+        ideal: float (B,), the greatest gain that there is.
+        precisions: float (B,), sum of the precision at each of their ranks.
+        first: int (B,), rank of the first of them; 0 for none.
+    """
+
+    k: int
+    positives: np.ndarray
+    count: np.ndarray
+    gain: np.ndarray
+    ideal: np.ndarray
+    precisions: np.ndarray
+    first: np.ndarray
+
+
+# The formulas of above, float (B,) each. `settings.RankingMetric` has the same names.
+_FORMULAS: dict[str, Callable[[Cut], np.ndarray]] = {
+    "hit_rate": lambda cut: cut.count > 0,
+    "recall": lambda cut: cut.count / cut.positives,
+    "precision": lambda cut: cut.count / cut.k,
+    "ndcg": lambda cut: cut.gain / cut.ideal,
+    "map": lambda cut: cut.precisions / cut.positives,
+    "mrr": lambda cut: np.where(cut.first > 0, 1 / np.maximum(cut.first, 1), 0),
+}
+RELEVANCE = tuple(_FORMULAS)
 
 
 def name(metric: str, k: int) -> str:
@@ -98,21 +132,23 @@ def relevance(hits: np.ndarray, positives: np.ndarray, ks: Sequence[int]) -> dic
     first = np.where(hits.any(axis=1), hits.argmax(axis=1) + 1, 0)
     # Ideal lists may be longer than K, where k is beyond the catalogue and positives are outside it.
     ideal = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, max(ks) + 2)))])
-    total = np.where(positives > 0, positives, np.nan)
-    nothing = np.where(positives > 0, 0.0, np.nan)
+    some = positives > 0
+    total = np.maximum(positives, 1)
     metrics: dict[str, np.ndarray] = {}
     for k in ks:
         last = min(k, length) - 1
-        count = found[:, last]
-        values = {
-            "hit_rate": (count > 0) + nothing,
-            "recall": count / total,
-            "precision": count / k + nothing,
-            "ndcg": gain[:, last] / np.where(positives > 0, ideal[np.minimum(positives, k)], np.nan),
-            "map": precision_at_hits[:, last] / total,
-            "mrr": np.where((first > 0) & (first <= k), 1.0 / np.maximum(first, 1), 0.0) + nothing,
+        cut = Cut(
+            k,
+            total,
+            found[:, last],
+            gain[:, last],
+            ideal[np.minimum(total, k)],
+            precision_at_hits[:, last],
+            np.where(first <= k, first, 0),
+        )
+        metrics |= {
+            name(metric, k): np.where(some, formula(cut), np.nan) for metric, formula in _FORMULAS.items()
         }
-        metrics |= {name(metric, k): value for metric, value in values.items()}
     return metrics
 
 

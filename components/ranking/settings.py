@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# What a model may be judged by as a ranker: the names of `metrics.RELEVANCE`.
+RankingMetric = Literal["hit_rate", "recall", "precision", "ndcg", "map", "mrr"]
 
 
 class RankingSettings(BaseModel):

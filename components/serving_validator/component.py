@@ -115,7 +115,7 @@ class ServingValidator(base_component.BaseComponent):
                 model=model,
                 examples=examples,
                 settings=settings.model_dump_json(),
-                code=code_fingerprint("shared/features.py", "export/*.py", "serving_validator/*.py"),
+                code=code_fingerprint("shared/features.py", "export/*.py", "serving_validator/**/*.py"),
                 blessing=types.Channel(type=standard_artifacts.InfraBlessing),
             )
         )

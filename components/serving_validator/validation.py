@@ -20,7 +20,7 @@ from components.serving_validator.settings import ServingValidatorSettings
 from components.shared import features
 from components.shared.artifacts import EXTRA, PROBE_LOG_FILE, REFERENCE_FILE, REPORT_FILE, WARMUP_FILE
 
-PROBE = Path(__file__).parent / "probe.py"
+PROBE = Path(__file__).parent / "probe" / "__main__.py"
 _REQUEST_FILE, _ANSWER_FILE = "request.json", "answer.json"
 _MB = 1e6
 # What a busy machine may cause, so that it is measured a second time before it is held against the export.

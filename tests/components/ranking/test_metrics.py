@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss, ndcg_score, roc_auc_score
 
 from components.ranking import metrics
+from components.ranking.settings import RankingMetric
 
 NO_MOVIES = np.zeros(0, np.int64)
 
@@ -22,6 +24,11 @@ def evaluate(scores, positive, ks, candidate=None, beyond=0) -> dict[str, np.nda
     candidate = np.ones_like(positive) if candidate is None else np.asarray(candidate, bool)
     lists = metrics.best(scores, positive, candidate, max(ks))
     return metrics.relevance(lists.hits, positive.sum(axis=1) + beyond, ks)
+
+
+def test_the_settings_have_the_same_names():
+    """They are read without NumPy."""
+    assert get_args(RankingMetric) == metrics.RELEVANCE
 
 
 def test_by_hand():

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.serving_validator import probe
+from components.serving_validator.probe.asking import ASK
+from components.serving_validator.probe.session import SIGNATURES
 from components.serving_validator.settings import LatencyBudgets, ServingValidatorSettings
 from tests.components.serving_validator.conftest import SETTINGS
 
@@ -77,7 +78,7 @@ def test_good_export_is_blessed_with_figures(exported, judge):
     assert report.failures == []
     assert report.blessed is True
     assert report.attempts == 1
-    assert set(report.latency_ms) == set(probe.SIGNATURES)
+    assert set(report.latency_ms) == set(SIGNATURES)
     for of in report.latency_ms.values():
         assert 0 < of["p50"] <= of["p95"] <= of["max"]
     assert 0 < report.load_seconds < 60
@@ -92,6 +93,10 @@ def test_good_export_is_blessed_with_figures(exported, judge):
         )
     files = [path for path in exported.path.rglob("*") if path.is_file()]
     assert report.size_mb == pytest.approx(sum(path.stat().st_size for path in files) / 1e6)
+
+
+def test_each_signature_is_asked():
+    assert set(ASK) == set(SIGNATURES)
 
 
 def test_weights_changed_after_the_export(exported, judge, tmp_path):

@@ -1,0 +1,16 @@
+"""Asks an export everything a client may ask, in a process that has TensorFlow and nothing of ours.
+
+    python -I probe/__main__.py REQUEST.json REPORT.json
+
+It is run by its path and is then a package of its own, `probe`: hence the relative imports. It imports TensorFlow,
+NumPy and the standard library only; Keras, TFX and this project are barred, even where they are installed. It says on
+stdout what it is about to do, so that whoever started it knows what a crash or a hang happened in.
+
+The request: `model` (folder), `examples` (serialized, base64), `pairs` (user and movie of each example), `warmup`
+(requests: `signature` and `inputs` name -> [dtype, shape, values]), `reference` (path of the npz of
+`components.export.export`), `requests`, `batch_size`, `tolerance`, `timeout_seconds`.
+
+The report: `findings` (list of {check, where, sent, found, expected}; none if all is well), `load_seconds`,
+`latency_ms` (signature -> p50, p95, max), `memory_mb`, `parity` (greatest difference from the reference), `compared`
+(number of answers held against it), `calls`, `tensorflow` (version), `cpu_seconds`.
+"""

@@ -1,0 +1,60 @@
+"""What the probe does from beginning to end."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import sys
+import time
+from pathlib import Path
+
+from . import checks, measures
+from .asking import ASK
+from .session import Session, line
+
+# What a serving process has not. TensorFlow looks for Keras, and does without.
+BARRED = (
+    "keras",
+    "tf_keras",
+    "tfx",
+    "tfx_bsl",
+    "tensorflow_transform",
+    "apache_beam",
+    "components",
+    "pipeline",
+)
+
+
+def main(request_path: str, report_path: str) -> None:
+    """Reads the request, and writes the report."""
+    for name in BARRED:
+        sys.modules[name] = None  # type: ignore[assignment]  # an import raises ImportError
+    request = json.loads(Path(request_path).read_text())
+    # Should the process that started this one die, nobody else would end it.
+    faulthandler.dump_traceback_later(request["timeout_seconds"] + 10, exit=True)
+    session = Session(request)
+    run(session)
+    session.report |= {"memory_mb": measures.memory_mb(), "cpu_seconds": time.process_time()}
+    Path(report_path).write_text(json.dumps(session.report))
+
+
+def run(session: Session) -> None:
+    """Loads, asks and measures, as far as that goes."""
+    session.step("importing TensorFlow")
+    import tensorflow as tf
+
+    session.tf = tf
+    session.report["tensorflow"] = tf.__version__
+    if not session.load() or not session.read_reference():
+        return
+    checks.weights(session)
+    for name in session.signatures:
+        try:
+            ASK[name](session)
+        except Exception as error:
+            # An answer of an unexpected kind; the other signatures are asked all the same.
+            session.found("answer", name, "the requests", line(error), "answers of the documented kind")
+    measures.warmup(session)
+    if not session.report["findings"]:
+        for name in session.signatures:
+            measures.latency(session, name)
