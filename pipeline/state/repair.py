@@ -20,9 +20,10 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.pusher import versions
 from components.shared.artifacts import SERVING_FOLDER, makes_baseline
 from components.shared.storage import storage
+from components.shared.tfx_internals import NODE
 from pipeline.config import PipelineConfig
 from pipeline.state.recovery import DAMAGED, remove_files
-from pipeline.state.store import NODE, Store, open_store, properties, set_properties
+from pipeline.state.store import Store, open_store, properties, set_properties
 
 # Of an execution: the size of each file of each output, as JSON: {artifact id: {file: bytes}}.
 _FILES = "files"
