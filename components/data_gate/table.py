@@ -40,9 +40,11 @@ def _row(rule: Rule) -> tuple[str, ...]:
     names, shown = [], ""
     for key in rule.keys:
         section, _, name = key.rpartition(".")
-        # The section is said once.
-        of_section = isinstance(_DEFAULTS.at(key), BaseModel) and not section
-        names.append(f"`{key}.*`" if of_section else f"`{name if section == shown else key}`")
+        if not section:
+            key = f"{key}.*"
+        elif section == shown:  # it is said once
+            key = name
+        names.append(f"`{key}`")
         shown = section
     cells = [_grouped([(key, bar[place]) for key, bar in bars]) for place in (0, 1)]
     stops, tells = cells if any(cells) else ("off by default", "")
@@ -68,7 +70,7 @@ def _bar(sign: str, bars: Bars | Floors, bar: float | None) -> str:
     if not bar:
         return "any"
     if isinstance(bars, Bars) and bars.unit == "%":
-        return f"{sign} {bar:.4%}".rstrip("0%").rstrip(".") + " %"
+        return f"{sign} {bar * 100:g} %"
     return f"{sign} {bar:g}{bars.unit if isinstance(bars, Bars) else ''}"
 
 
