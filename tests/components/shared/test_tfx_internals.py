@@ -131,6 +131,7 @@ def test_the_log_does_not_hold_the_password_however_it_is_written(secret, caplog
     connection = mlmd.ConnectionConfig()
     connection.mysql.password = secret
     logger = logging.getLogger("absl")
+    caplog.set_level(logging.INFO, "absl")
     with caplog.at_level(logging.INFO), secrets_kept([secret]):
         logger.info("Using connection config:\n %s", connection)
         logging.getLogger("another").info("it is %s, %r", secret, secret)
@@ -144,6 +145,7 @@ def test_the_log_does_not_hold_the_password_however_it_is_written(secret, caplog
 
 
 def test_without_a_secret_the_log_is_as_it_is(caplog):
+    caplog.set_level(logging.INFO, "absl")
     with caplog.at_level(logging.INFO), secrets_kept([""]):
         logging.getLogger("absl").info("Using connection config:\n %s", "x")
     assert [record.getMessage() for record in caplog.records] == ["Using connection config:\n x"]
