@@ -161,6 +161,7 @@ def reached(history: History, sign: int, value: float) -> int | None:
     return next((epoch for epoch, of in enumerate(values, start=1) if sign * of <= sign * value), None)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("objective", "method", "share", "tolerance", "times"),
     [

@@ -112,6 +112,7 @@ def test_a_command_that_waits_for_the_lock_ends_with_one_line(configured, number
         assert holder(config.pipeline_root).pid == os.getpid()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS[:1])
 def test_a_run_that_is_interrupted_is_taken_up_by_the_next(configured, number, code, word):
     """Ctrl-C, three times, in Transform, where Beam makes an error of its own of it."""
