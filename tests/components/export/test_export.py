@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.example_gen.formats import MOVIES_SCHEMA
+from components.example_gen.rows import MOVIES_SCHEMA
 from components.models import VocabularySizes, build_model, movie_vectors
 from components.models.hyperparameters import MODEL_CONFIGS
 from components.shared.features import year_bucket
