@@ -11,7 +11,8 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import component_spec, standard_artifacts, standard_component_specs
 
-from components.example_gen import detection, executor, formats
+from components.example_gen import detection, executor, layouts
+from components.example_gen.rows import MOVIES, RATINGS
 from components.example_gen.settings import IngestSettings
 from components.shared.artifact_types import Movies
 from components.shared.fingerprint import code_fingerprint
@@ -62,9 +63,9 @@ class RatingsExampleGen(tfx_example_gen.FileBasedExampleGen):
         settings: IngestSettings,
         range_config: range_config_pb2.RangeConfig | None = None,
     ) -> None:
-        splits = [example_gen_pb2.Input.Split(name=formats.RATINGS, pattern=source.ratings)]
+        splits = [example_gen_pb2.Input.Split(name=RATINGS, pattern=source.ratings)]
         if source.movies is not None:
-            splits.append(example_gen_pb2.Input.Split(name=formats.MOVIES, pattern=source.movies))
+            splits.append(example_gen_pb2.Input.Split(name=MOVIES, pattern=source.movies))
         spec = RatingsExampleGenSpec(
             # TFX takes folder and pattern together as one glob.
             input_base=glob.escape(source.base),
@@ -74,7 +75,8 @@ class RatingsExampleGen(tfx_example_gen.FileBasedExampleGen):
             output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
             range_config=range_config,
             settings=settings.model_copy(update={"layout": source.layout}).model_dump_json(),
-            code=code_fingerprint("shared/features.py", "example_gen/**/*.py"),
+            code=code_fingerprint("shared/features.py", "example_gen/**/*.py")
+            + layouts.outside_fingerprint(source.layout),
             examples=types.Channel(type=standard_artifacts.Examples),
             movies=types.Channel(type=Movies),
         )

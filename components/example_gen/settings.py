@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
+from components.example_gen.layouts import BUILT_IN
 from components.shared.errors import ConfigError
-
-Layout = Literal["auto", "ml-100k", "ml-dat", "ml-csv", "recbole", "csv", "parquet"]
 
 # The methods of splitting that do not look at times.
 TIMELESS = ("random", "user_hash")
@@ -74,7 +74,11 @@ class SplitSettings(_Settings):
 class IngestSettings(_Settings):
     """How the ratings and movies are read. The defaults suit every known layout."""
 
-    layout: Layout = Field("auto", description="Layout of the input; auto recognises it by the files.")
+    layout: str = Field(
+        "auto",
+        description="Layout of the input, auto to recognise it by the files, or the dotted path of a module with a"
+        " LAYOUT of your own.",
+    )
     ratings_file: str | None = Field(
         None,
         min_length=1,
@@ -127,6 +131,17 @@ class IngestSettings(_Settings):
                 " user_hash (whole users); or name the column in data.columns.timestamp",
             )
         return self
+
+    @field_validator("layout")
+    @classmethod
+    def _known_or_dotted(cls, value: str) -> str:
+        parts = value.split(".")
+        if value not in ("auto", *BUILT_IN) and (len(parts) < 2 or not all(p.isidentifier() for p in parts)):
+            known = ", ".join(repr(name) for name in ("auto", *BUILT_IN))
+            raise PydanticKnownError(
+                "literal_error", {"expected": f"{known} or 'the dotted path of a module'"}
+            )
+        return value
 
     @field_validator("ratings_file", "movies_file")
     @classmethod

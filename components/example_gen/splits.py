@@ -8,9 +8,12 @@ second.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pyarrow as pa
+
+from components.example_gen.settings import SplitSettings
 
 TRAIN, EVAL, TEST = 0, 1, 2
 
@@ -40,6 +43,37 @@ def deduplicate(
         same = pairs[rows][1:] == pairs[rows][:-1]
         keep_rows[rows[:-1][same] if keep == "latest" else rows[1:][same]] = False
     return keep_rows
+
+
+def assign(
+    settings: SplitSettings,
+    user_ids: pa.DictionaryArray,
+    movie_ids: pa.DictionaryArray,
+    timestamps: np.ndarray,
+    cuts: tuple[int, int] | None,
+) -> np.ndarray:
+    """The split of each rating of n, by the method of the settings.
+
+    Args:
+        settings: The method and its fractions.
+        user_ids: dictionary[n].
+        movie_ids: dictionary[n].
+        timestamps: int64[n].
+        cuts: Those of all ratings, for the method `time`.
+    """
+    fractions = settings.eval_fraction, settings.test_fraction
+    users = user_ids.indices.to_numpy()
+    if settings.method == "user_time":
+        return user_time(users, timestamps, *fractions)
+    if settings.method == "leave_last_out":
+        return leave_last_out(users, timestamps)
+    if settings.method == "user_hash":
+        return user_hash(users, user_ids.dictionary.to_pylist(), *fractions)
+    if settings.method == "random":
+        names = user_ids.dictionary.to_pylist(), movie_ids.dictionary.to_pylist()
+        return random(users, movie_ids.indices.to_numpy(), *names, *fractions)
+    assert cuts is not None
+    return by_time(timestamps, cuts)
 
 
 def user_time(
@@ -101,6 +135,31 @@ def time_cuts(
         return int(timestamps[at]) if at < len(timestamps) else int(timestamps[-1]) + 1
 
     return first_at(1 - eval_fraction - test_fraction), first_at(1 - test_fraction)
+
+
+def histogram(timestamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct timestamps int64[m], sorted, and how many ratings have each."""
+    values, counts = np.unique(timestamps, return_counts=True)
+    return values, counts
+
+
+def merge_histograms(histograms: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """One histogram of several."""
+    pairs = list(histograms)
+    if not pairs:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    values, inverse = np.unique(np.concatenate([v for v, _ in pairs]), return_inverse=True)
+    counts = np.zeros(len(values), np.int64)
+    np.add.at(counts, inverse, np.concatenate([c for _, c in pairs]))
+    return values, counts
+
+
+def cuts_of(timestamps: tuple[np.ndarray, np.ndarray], settings: SplitSettings) -> tuple[int, int]:
+    """The moments for `by_time` of a histogram of all ratings."""
+    values, counts = timestamps
+    return (
+        time_cuts(values, counts, settings.eval_fraction, settings.test_fraction) if len(values) else (0, 0)
+    )
 
 
 def by_time(timestamps: np.ndarray, cuts: tuple[int, int]) -> np.ndarray:

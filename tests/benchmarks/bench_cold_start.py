@@ -22,8 +22,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pyarrow as pa
 
-from components.example_gen import detection, files, formats, splits
+from components.example_gen import detection, files, layouts, readers, splits
 from components.example_gen.builtin import movielens_100k
+from components.example_gen.movies import read_movies
 from components.example_gen.settings import IngestSettings
 from components.export import cold_start
 from components.models import VocabularySizes, config_of
@@ -72,11 +73,11 @@ def read(path: str) -> Log:
     ratings, with_titles = (
         files.sole_file(files.match(source.base, of)) for of in (source.ratings, source.movies)
     )
-    layout = formats.ratings_format(ratings, source.layout, settings)
+    layout = layouts.find(source.layout).ratings_format(ratings, settings)
     table = pa.concat_tables(
-        [formats.read_ratings(part)[0] for part in formats.plan(ratings, layout, 1 << 30)]
+        [readers.read_ratings(part)[0] for part in readers.plan(ratings, layout, 1 << 30)]
     )
-    catalogue, _ = formats.read_movies(with_titles, source.layout, settings)
+    catalogue, _ = read_movies(with_titles, source.layout, settings)
     by_id = {row["movie_id"]: row for row in catalogue.to_pylist()}
     _, users = np.unique(np.array(table["user_id"].to_pylist(), str), return_inverse=True)
     movie_ids, movies = np.unique(np.array(table["movie_id"].to_pylist(), str), return_inverse=True)

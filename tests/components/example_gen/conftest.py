@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.example_gen import detection, formats
+from components.example_gen import detection
+from components.example_gen.layouts.ml_100k import GENRES
 from components.example_gen.settings import IngestSettings
 
 # user, movie, rating, timestamp; the ids are text, "07" is not "7".
@@ -34,7 +35,7 @@ def _ml_100k(folder: Path) -> None:
     (folder / "u.data").write_text("".join(f"{u}\t{m}\t{r}\t{t}\n" for u, m, r, t in RATINGS))
     lines = []
     for movie, title, genres, year in MOVIES:
-        flags = ["1" if g in (genres or ["unknown"]) else "0" for g in formats.ML_100K_GENRES]
+        flags = ["1" if g in (genres or ["unknown"]) else "0" for g in GENRES]
         lines.append("|".join([movie, title, f"01-Jan-{year}", "", "http://x", *flags]))
     (folder / "u.item").write_bytes("\n".join([*lines, ""]).encode("latin-1"))
 

@@ -283,12 +283,6 @@ def test_a_span_in_one_pattern_only(tmp_path: Path) -> None:
         detection.detect(str(tmp_path), IngestSettings(ratings_file="r-{SPAN}.csv"))
 
 
-def test_utf_16_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "r.csv").write_text(GOOD, encoding="utf-16")
-    with pytest.raises(DataError, match="UTF-16"):
-        detection.detect(str(tmp_path), DEFAULT)
-
-
 @pytest.mark.parametrize(
     ("column", "message"),
     [("rating", "The column 'rating' is missing"), ("user_id", "holds no single values")],

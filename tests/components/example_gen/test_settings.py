@@ -19,6 +19,11 @@ from components.shared.errors import ConfigError
     [
         ({"layot": "csv"}, "layot"),
         ({"layout": "netflix"}, "ml-100k"),
+        ({"layout": "netflix"}, "the dotted path of a module"),
+        *[
+            ({"layout": path}, "dotted path")
+            for path in ("", ".", "a.", "a..b", "my-package.layout", "a/b.py", "1.2")
+        ],
         ({"encoding": "utf-99"}, "unknown encoding"),
         ({"encoding": "utf-16"}, "does not contain ASCII"),
         ({"delimiter": '"'}, "delimiter"),
@@ -55,6 +60,11 @@ def test_a_split_by_time_without_times_is_refused_with_both_keys(method: str) ->
 def test_a_split_that_looks_at_no_times_needs_none(method: str) -> None:
     values = {"columns": {"timestamp": None}, "split": {"method": method}}
     assert IngestSettings.model_validate(values).columns.timestamp is None
+
+
+def test_a_layout_may_be_the_dotted_path_of_a_module() -> None:
+    """Which is not imported for it."""
+    assert IngestSettings(layout="no_such_package.no_such_module").layout == "no_such_package.no_such_module"
 
 
 def test_json_round_trip() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.example_gen.formats import MOVIES_SCHEMA
+from components.example_gen.rows import MOVIES_SCHEMA
 from components.models import MODELS, VocabularySizes, build_model, config_of, movie_vectors
 from components.shared.features import year_bucket
 from tests.components.conftest import ROWS, Transformed

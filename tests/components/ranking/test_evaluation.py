@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.example_gen.formats import MOVIES_SCHEMA
+from components.example_gen.rows import MOVIES_SCHEMA
 from components.ranking.data import Dataset, genres
 from components.ranking.evaluation import Scorer, evaluate, scorers
 from components.ranking.floors import Ratings

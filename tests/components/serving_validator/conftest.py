@@ -33,7 +33,7 @@ def exported(transformed: Transformed, tmp_path_factory) -> Exported:
     import pyarrow as pa
     import tensorflow as tf
 
-    from components.example_gen.formats import MOVIES_SCHEMA
+    from components.example_gen.rows import MOVIES_SCHEMA
     from components.export.cold_start import crowd
     from components.export.export import export
     from components.models import VocabularySizes, build_model, config_of

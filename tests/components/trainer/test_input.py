@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from components.example_gen.formats import MOVIES_SCHEMA
+from components.example_gen.rows import MOVIES_SCHEMA
 from components.shared.features import year_bucket
 from components.trainer.input import read_catalogue, read_examples
 from tests.components.conftest import ROWS, Transformed

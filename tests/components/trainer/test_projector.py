@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.example_gen.formats import MOVIES_SCHEMA
+from components.example_gen.rows import MOVIES_SCHEMA
 from components.trainer.projector import write_projector
 
 ROWS = [
