@@ -113,7 +113,7 @@ def _outside(name: str) -> Any:
             if outside
             else f"There is no model named {name!r}.",
             where=MODEL_NAME,
-            found=f"{name}: {error}" if outside else repr(name),
+            found=f"{name}: {type(error).__name__}: {error}" if outside else repr(name),
             expected="one of " + ", ".join(MODELS) + ", or the dotted path of a module with a MODEL",
             fix=f"did you mean {close[0]!r}?" if close else None,
         ) from None
@@ -129,7 +129,14 @@ def _by_name(values: Any) -> Any:
     if isinstance(values, ModelConfig):
         return values
     name = values.get("name", DEFAULT) if isinstance(values, Mapping) else DEFAULT
-    return find(str(name)).config.model_validate(values)
+    if not isinstance(name, str):
+        raise ConfigError(
+            "There is no such model.",
+            where=MODEL_NAME,
+            found=repr(name)[:200],
+            expected="one of " + ", ".join(MODELS) + ", or the dotted path of a module with a MODEL",
+        )
+    return find(name).config.model_validate(values)
 
 
 AnyModelConfig = Annotated[SerializeAsAny[ModelConfig], BeforeValidator(_by_name)]
@@ -142,7 +149,9 @@ def config_of(name: str, **settings: Any) -> ModelConfig:
 
 def build_model(config: ModelConfig, sizes: VocabularySizes) -> keras.Model:
     """Builds, but does not compile, the model that `config.name` names, see `Model.build`."""
-    return find(config.name).build(config, sizes)
+    model = find(config.name).build(config, sizes)
+    model.name = config.name  # by which it is found again
+    return model
 
 
 def logits(model: keras.Model) -> keras.Model:

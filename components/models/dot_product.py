@@ -10,7 +10,7 @@ factorization revisited" (2020): a well-regularised dot product is hard to beat.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -48,7 +48,7 @@ class DotProductConfig(ModelConfig):
         "epochs": 40,
     }
 
-    name: Literal["dot_product"] = Field("dot_product", description="Name of the model in the registry.")
+    name: str = Field("dot_product", description="Name of the model in the registry.")
     use_bias: bool = Field(True, description="Whether to add a user, a movie and a global bias to the logit.")
     bias_l2: float = Field(0.001, ge=0, description="L2 penalty on the biases that a training row looks up.")
 

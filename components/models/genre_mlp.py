@@ -9,7 +9,7 @@ et al., "Deep neural networks for YouTube recommendations" (2016).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 class GenreMlpConfig(MlpConfig):
     """The same perceptron with the mean of the movie's genre embeddings as a third part."""
 
-    name: Literal["genre_mlp"] = Field(  # type: ignore[assignment]
-        "genre_mlp", description="Name of the model in the registry."
-    )
+    name: str = Field("genre_mlp", description="Name of the model in the registry.")
     genre_l2: float = Field(
         0.03, ge=0, description="L2 penalty on the pooled genre vector of a training row."
     )

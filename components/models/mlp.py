@@ -8,7 +8,7 @@ Source: the MLP of He et al., "Neural collaborative filtering" (2017), with one 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -32,7 +32,7 @@ class MlpConfig(ModelConfig):
         "epochs": 25,
     }
 
-    name: Literal["mlp"] = Field("mlp", description="Name of the model in the registry.")
+    name: str = Field("mlp", description="Name of the model in the registry.")
     hidden_units: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = Field(
         (64,), description="Units of each hidden ReLU layer, first to last."
     )

@@ -7,7 +7,7 @@ Source: He et al., "Neural collaborative filtering" (2017), eq. 12.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 class NeuMfConfig(MlpConfig):
     """Element-wise product and perceptron side by side."""
 
-    name: Literal["neumf"] = Field(  # type: ignore[assignment]
-        "neumf", description="Name of the model in the registry."
-    )
+    name: str = Field("neumf", description="Name of the model in the registry.")
     mlp_dim: int = Field(32, ge=1, le=1024, description="Length of the perceptron's own embedding vectors.")
 
 

@@ -10,7 +10,7 @@ towers; Kula, "Metadata embeddings for user and item cold-start recommendations"
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -48,7 +48,7 @@ class TwoTowerConfig(ModelConfig):
 
     INTERACTION: ClassVar[dict[str, Any]] = DotProductConfig.INTERACTION
 
-    name: Literal["two_tower"] = Field("two_tower", description="Name of the model in the registry.")
+    name: str = Field("two_tower", description="Name of the model in the registry.")
     hidden_units: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = Field(
         (), description="Units of each hidden ReLU layer of both towers; none: the vectors themselves."
     )

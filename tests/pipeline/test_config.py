@@ -253,6 +253,6 @@ def test_a_model_from_outside_has_its_own_keys():
     config = load_config(None, [f"model.name={name}", "model.scale=2", "model.objective=interaction"])
     assert (config.model.name, config.model.scale, type(config.model).__name__) == (name, 2.0, "ScaledConfig")
     assert ("model.scale", 2.0, "The scale at the beginning.") in list(describe(config))
-    assert list(config.search_space()) == ["embedding_dim", "negatives"]
+    assert list(config.search_space()) == ["embedding_dim", "learning_rate", "negatives"]
     with pytest.raises(ConfigError, match=r"did you mean model\.scale"):
         load_config(None, [f"model.name={name}", "model.scal=2"])

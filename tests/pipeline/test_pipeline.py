@@ -51,3 +51,25 @@ def test_each_component_of_ours_runs_again_when_its_code_changes(made):
         codes[name] = properties.get("code") or custom["code"]
     assert all(codes.values())
     assert len(set(codes.values())) == len(codes)
+
+
+def test_a_changed_model_from_outside_is_trained_and_searched_again(made, tmp_path, monkeypatch):
+    """Its file is in the fingerprints of Trainer and Tuner, and in no others."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "another" / "model.py"
+    file.parent.mkdir()
+    file.write_text("from components.models.mlp import MODEL\n")
+
+    def codes() -> dict[str, str]:
+        nodes = made("tuning.tune=true", "model.name=another.model")
+        return {
+            name: str(node.exec_properties)
+            for name, node in nodes.items()
+            if name in (*OURS, artifacts.TUNER)
+        }
+
+    before = codes()
+    assert codes() == before
+    file.write_text(file.read_text() + "# another line\n")
+    after = codes()
+    assert {name for name in before if before[name] != after[name]} == {artifacts.TRAINER, artifacts.TUNER}

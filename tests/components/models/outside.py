@@ -56,8 +56,8 @@ def vectors(model, users, movies):
 
 
 def space(config: ScaledConfig):
-    """One dimension."""
-    return {"embedding_dim": log_range(4, 16)}
+    """Two dimensions."""
+    return {"embedding_dim": log_range(4, 16), "learning_rate": log_range(0.001, 0.01)}
 
 
 MODEL = Model(ScaledConfig, build, space, vectors)

@@ -1,0 +1,109 @@
+"""`run_fn` trains and exports a model whose file is outside of the package; `tuner_fn` searches its values."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.models import config_of
+from components.shared.artifacts import MOVIES_FILE, RUN_SUMMARY
+from components.shared.features import LabelRule
+from tests.components.conftest import ROWS, Transformed
+from tests.components.models import outside
+
+SMALL = {"name": outside.__name__, "embedding_dim": 4, "batch_size": 4, "epochs": 2}
+
+
+@pytest.fixture
+def arguments(transformed: Transformed, tmp_path: Path):
+    """Makes what TFX gives to `run_fn` and `tuner_fn`: every split has all of the rows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import tensorflow as tf
+    from tfx.components.trainer.fn_args_utils import FnArgs
+
+    from components.example_gen.rows import MOVIES_SCHEMA
+
+    examples = tmp_path / "examples.gz"
+    with tf.io.TFRecordWriter(str(examples), "GZIP") as writer:
+        for row in transformed.rows:
+            feature = {
+                key: tf.train.Feature(int64_list=tf.train.Int64List(value=[row[key]]))
+                for key in ("user_id_xf", "movie_id_xf", "liked_xf")
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+    genres = {movie: genres for _, movie, _, genres in ROWS}
+    table = pa.Table.from_pydict(
+        {
+            "movie_id": [*genres],
+            "title": [*genres],
+            "genres": [*genres.values()],
+            "year": [1999] * len(genres),
+        },
+        MOVIES_SCHEMA,
+    )
+    pq.write_table(table, tmp_path / MOVIES_FILE)
+
+    def make(name: str, base: str | None = None, settings: Any = None, **model: Any) -> FnArgs:
+        folder = tmp_path / name
+        return FnArgs(
+            working_dir=str(folder / "trials"),
+            train_files=[str(examples)],
+            eval_files=[str(examples)],
+            transform_graph_path=transformed.output.transform_savedmodel_dir.removesuffix("/transform_fn"),
+            serving_model_dir=str(folder / "Format-Serving"),
+            model_run_dir=str(folder / "logs"),
+            base_model=base,
+            custom_config={
+                # As ML Metadata has it.
+                "model": json.loads(config_of(**{**SMALL, **model}).model_dump_json()),
+                "label": LabelRule().model_dump(),
+                "test_files": [str(examples)],
+                "movies_uri": str(tmp_path),
+                "base_model_id": 7,
+                "metric": "val_loss",
+                "tuning": settings,
+            },
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("objective", ["like", "interaction"])
+def test_a_model_from_outside_is_trained_exported_and_started_from(arguments, objective):
+    """Its export answers, its vectors are in the projector's files, and the next one starts from its weights."""
+    import tensorflow as tf
+
+    from components.trainer.run import run_fn
+
+    loss = {"loss": "softmax"} if objective == "interaction" else {}
+    first = arguments("first", objective=objective, **loss)
+    run_fn(first)
+    summary = json.loads((Path(first.model_run_dir) / RUN_SUMMARY).read_text())
+    assert summary["model_name"] == outside.__name__
+    assert len((Path(first.model_run_dir) / "tensors.tsv").read_text().splitlines()) == 4
+    signatures = tf.saved_model.load(first.serving_model_dir).signatures
+    answer = signatures["recommend"](
+        user_ids=tf.constant(["cid"]), k=tf.constant(9), exclude_rated=tf.constant(True)
+    )
+    assert set(answer["movie_ids"].numpy()[0]) == {b"m3", b"m4", b""}
+    assert (
+        signatures["similar_movies"](movie_ids=tf.constant(["m1"]), k=tf.constant(2))["known"].numpy().all()
+    )
+    second = arguments("second", base=first.serving_model_dir, objective=objective, warm_start=True, **loss)
+    run_fn(second)
+    assert json.loads((Path(second.model_run_dir) / RUN_SUMMARY).read_text())["warm_start"] == "yes"
+
+
+def test_a_model_from_outside_is_searched_in_its_own_space(arguments):
+    from components.tuner.run import tuner_fn
+    from components.tuner.settings import TuningSettings
+
+    made = tuner_fn(arguments("tuner", settings=TuningSettings(max_trials=2).model_dump()))
+    made.tuner.search()
+    assert len(made.tuner.completed) == 2
+    # But for what is set by hand.
+    assert made.tuner.completed[0].hyperparameters.values.keys() == {"learning_rate"}
