@@ -59,7 +59,8 @@ def read_ratings(part: FileRange) -> tuple[pa.Table, list[Reject]]:
     table = text.parse_ratings(data, fmt)
     if table is not None:
         return table, []
-    return _check_ratings(part, *text.parse(data, part.path, fmt, offset, RATINGS_SCHEMA.names))
+    keys = [key for key in RATINGS_SCHEMA.names if key in fmt.names]  # all, but where there are no times
+    return _check_ratings(part, *text.parse(data, part.path, fmt, offset, keys))
 
 
 def read_fields(

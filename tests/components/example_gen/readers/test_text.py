@@ -130,3 +130,24 @@ def test_a_value_of_any_length_is_told_in_a_line(ml_csv: Callable[..., Path]) ->
         assert len(reject.reason) < 400
         assert 4000 < len(reject.text) <= 4096
         assert "(3,000,0" in reject.text
+
+
+@pytest.mark.parametrize("has_column", [True, False])
+def test_a_malformed_row_of_a_log_without_times(tmp_path: Path, has_column: bool) -> None:
+    """Is set aside as in any other log."""
+    end = ",never" if has_column else ""
+    lines = [
+        "user_id,movie_id,rating" + ",timestamp" * has_column,
+        f"1,1,3{end}",
+        f"1,2,x{end}",
+        "1",
+        f"2,2,4{end}",
+    ]
+    (tmp_path / "r.csv").write_text("\n".join([*lines, ""]))
+    config = IngestSettings.model_validate({"columns": {"timestamp": None}, "split": {"method": "random"}})
+    rows, rejects = read_all(detection.detect(str(tmp_path), config), config)
+    assert rows == [("1", "1", 3.0, 0), ("2", "2", 4.0, 0)]
+    assert [(reject.line, reject.reason) for reject in rejects] == [
+        (3, "rating is 'x', expected a finite number"),
+        (4, f"1 field(s), expected {3 + has_column} separated by ','"),
+    ]
