@@ -19,8 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from components.shared.features import LabelRule
-
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 MODELS = ("dot_product", "two_tower", "mlp", "genre_mlp", "neumf")
@@ -86,6 +84,7 @@ def _spread(values: list[float]) -> str:
 def _ease(examples: str) -> tuple[float, float]:
     """The best NDCG@10 and recall@10 of four strengths, by the pipeline's protocol."""
     from components.ranking import data, metrics
+    from components.shared.features import LabelRule
 
     splits = {split: f"{examples}/Split-{split}/*" for split in ("train", "eval", "test")}
     ratings = data.read(splits, LabelRule())
