@@ -13,6 +13,7 @@ from components.ranking.evaluation import (
     BASELINE,
     BIAS_REGRESSION,
     CANDIDATE,
+    EASE,
     LOG_LOSS,
     MOVIE_MEAN,
     POPULARITY,
@@ -22,6 +23,7 @@ from components.ranking.evaluation import (
 OWNERS = {
     BASELINE: "the baseline",
     POPULARITY: "popularity",
+    EASE: "EASE",
     MOVIE_MEAN: "the movie mean",
     BIAS_REGRESSION: "the bias logistic regression",
 }

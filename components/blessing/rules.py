@@ -16,6 +16,7 @@ from components.ranking.evaluation import (
     BASELINE,
     BIAS_REGRESSION,
     CANDIDATE,
+    EASE,
     LOG_LOSS,
     MOVIE_MEAN,
     POPULARITY,
@@ -160,8 +161,11 @@ def decide(
         (MOVIE_MEAN, LOG_LOSS, settings.floors.movie_mean),
         (BIAS_REGRESSION, LOG_LOSS, settings.floors.bias_logistic_regression),
         (POPULARITY, ranking, settings.floors.popularity),
+        (EASE, ranking, settings.floors.ease),
     ):
         action = _action(of.rule, metric, objective)
+        if floor == EASE and of.rule == "auto":
+            action = "warn" if objective == "interaction" else None
         if action:
             results.append(_difference("floor", floor, metric, of.margin, action, figures))
     return results + _changes(comparison, ranking, settings, objective)
@@ -304,7 +308,8 @@ def _difference(
 ) -> Result:
     """Candidate less other: broken where the whole interval is on the wrong side of the bar.
 
-    A floor is there to be beaten: where the interval has the bar within, that is told as a warning.
+    A floor is there to be beaten: where the interval has the bar within, that is told as a warning. With EASE, which is
+    a good recommender, a model only has to keep up.
     """
     candidate, reference = figures.of(CANDIDATE, metric), figures.of(other, metric)
     difference = figures.estimate(candidate - reference)
@@ -318,8 +323,9 @@ def _difference(
     else:
         lost = bool(difference.high < bar if at_least else difference.low > bar)
         beaten = bool(difference.low > bar if at_least else difference.high < bar)
-        passed = beaten if kind == "floor" else not lost
-        if kind == "floor" and not lost and not beaten:
+        to_beat = kind == "floor" and other != EASE
+        passed = beaten if to_beat else not lost
+        if to_beat and not lost and not beaten:
             action = "warn"
         better = difference.value >= 0 if at_least else difference.value <= 0
         above = "above" if difference.value >= 0 else "below"
@@ -328,7 +334,7 @@ def _difference(
         if not passed and kind == "floor":
             wanted = f" by {abs(bar):g}" if bar else ""
             sentence += (
-                f": it does not beat this floor{wanted}"
+                f": it does not {'beat' if to_beat else 'keep up with'} this floor{wanted}"
                 if lost
                 else f": this floor is neither beaten{wanted} nor lost: it may be chance"
             )

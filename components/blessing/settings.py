@@ -38,13 +38,18 @@ class ChangeSettings(_Settings):
 
 
 class Floors(_Settings):
-    """What needs no embeddings and must not be lost against: by log-loss, popularity by the ranking metric."""
+    """What needs no embeddings and must not be lost against: by log-loss, popularity and EASE by the ranking metric."""
 
     movie_mean: FloorSettings = Field(FloorSettings(), description="Smoothed share of likes of the movie.")
     bias_logistic_regression: FloorSettings = Field(
         FloorSettings(), description="Logistic regression on user and movie alone."
     )
     popularity: FloorSettings = Field(FloorSettings(), description="Ranking by number of likes.")
+    ease: FloorSettings = Field(
+        FloorSettings(),
+        description="Regression of each movie on the others (EASE), with which a ranker has to keep up; auto: warn for"
+        " interaction, not looked at for like.",
+    )
 
 
 class Changes(_Settings):

@@ -86,6 +86,12 @@ def crowd(
     )
 
 
+def support(found: Crowd, num_movies: int, shrinkage: float) -> np.ndarray:
+    """What a movie's likeness to another counts, n / (n + shrinkage) of its n training rows, float32 (M,)."""
+    counts = found.counts[:num_movies].astype(np.float32)
+    return counts / np.maximum(counts + shrinkage, 1e-9) if shrinkage else np.ones_like(counts)
+
+
 def design(genres: np.ndarray, years: np.ndarray, num_genres: int) -> np.ndarray:
     """Genres int (M, G), padded with -1, and year buckets int (M,) as columns of zeros and ones, float64 (M, F)."""
     columns = np.zeros((len(years), num_genres + NUM_YEAR_BUCKETS))

@@ -42,6 +42,7 @@ def export(
     rated: np.ndarray,
     crowd: Crowd,
     rows: Mapping[str, np.ndarray] | None = None,
+    similar_shrinkage: float = 0.0,
 ) -> None:
     """Writes the SavedModel.
 
@@ -54,8 +55,9 @@ def export(
         crowd: What unknown users are told, from the training rows.
         rows: Transformed features of M of these ratings, as Transform made them; the reference predictions are of a
             sample of them. None: no reference and no warm-up are written.
+        similar_shrinkage: See `components.models.hyperparameters`.
     """
-    module = Serving(model, transform, movies, rated, crowd)
+    module = Serving(model, transform, movies, rated, crowd, similar_shrinkage)
     tf.saved_model.save(
         module,
         path,

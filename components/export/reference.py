@@ -72,6 +72,7 @@ def reference(
     vectors = np.asarray(movie_vectors(model, of_near))
     vectors = vectors / np.sqrt(np.maximum(np.square(vectors).sum(axis=1, keepdims=True), 1e-12))
     different = near[:-1] != near[1:]
+    cosines = (vectors[:-1] * vectors[1:]).sum(axis=1)
     return {
         "user_ids": np.concatenate(
             [known_users, known_users[few][: len(cold)], stranger, known_users[few], [UNKNOWN_USER]]
@@ -98,7 +99,7 @@ def reference(
         "num_cold": np.array(len(cold)),
         "similar_from": movies[near[:-1]][different],
         "similar_to": movies[near[1:]][different],
-        "cosine": (vectors[:-1] * vectors[1:]).sum(axis=1).astype(np.float32)[different],
+        "cosine": (cosines * module.support.numpy()[near[1:]]).astype(np.float32)[different],
         "catalogue": movies,
         "blend": crowd.blend,
     }

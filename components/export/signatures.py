@@ -10,7 +10,8 @@ Signatures (B: batch, K: results a row):
   (B, K), best first, and `known` bool (B,)
 - `score_catalogue(user_ids)`: string (B,) -> `scores` float32 (B, M) of the whole catalogue, `movie_ids` string (M,) in
   the order of the columns, and `known` bool (B,); for evaluation
-- `similar_movies(movie_ids, k)`: string (B,), int32 -> the same, the scores being cosines of embeddings
+- `similar_movies(movie_ids, k)`: string (B,), int32 -> the same, the scores being cosines of
+  embeddings, less for movies with few ratings (`model.similar_shrinkage`)
 
 The catalogue is the movies of the train split; K is the smaller of k and its size (for `similar_movies` less one).
 Where fewer than K movies are left, a row ends in movie id "" and score 0. Every probability comes through the one
@@ -57,6 +58,7 @@ class Serving(tf.Module):
         movies: pa.Table,
         rated: np.ndarray,
         crowd: Crowd,
+        similar_shrinkage: float = 0.0,
     ) -> None:
         super().__init__(name="marquee")
         self._inputs = [tensor.name for tensor in model.inputs]
@@ -131,6 +133,8 @@ class Serving(tf.Module):
         self._directions = tf.Variable(
             tf.math.l2_normalize(vectors, axis=1), trainable=False, name="directions"
         )
+        support = cold_start.support(crowd, self._num_movies, similar_shrinkage)
+        self.support = tf.Variable(support, trainable=False, name="support")
         offsets, movie_of_rating = _by_user(
             rated, transform.num_buckets_for_transformed_feature(USER), self._num_users, self._num_movies
         )
@@ -195,7 +199,7 @@ class Serving(tf.Module):
             tf.gather(self._directions, movies), self._directions[: self._num_movies], transpose_b=True
         )
         itself = tf.one_hot(movies, self._num_movies, on_value=True, off_value=False)
-        scores = tf.where(itself, -np.inf, cosines)
+        scores = tf.where(itself, -np.inf, cosines * self.support)
         return {
             **self._top(scores, tf.minimum(k, self._num_movies - 1)),
             "known": movies < self._num_movies,

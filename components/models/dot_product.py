@@ -10,7 +10,7 @@ factorization revisited" (2020): a well-regularised dot product is hard to beat.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -39,6 +39,8 @@ class DotProductConfig(ModelConfig):
     INTERACTION: ClassVar[dict[str, Any]] = {
         "loss": "softmax",
         "rest_weight": 0.2,
+        "item_item": 128,
+        "l2_factors": (1.0,),
         "embedding_dim": 64,
         "embedding_l2": 5.0,
         "embedding_init": 0.1,
@@ -48,9 +50,20 @@ class DotProductConfig(ModelConfig):
         "epochs": 40,
     }
 
+    l2_factors: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (1.0, 3.0),
+        min_length=1,
+        description="Multiples of embedding_l2 to train with in turn; that with the best validation metric is kept.",
+    )
     name: str = Field("dot_product", description="Name of the model in the registry.")
     use_bias: bool = Field(True, description="Whether to add a user, a movie and a global bias to the logit.")
     bias_l2: float = Field(0.001, ge=0, description="L2 penalty on the biases that a training row looks up.")
+    item_item: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="Length that a regression of each movie on the others adds to the vectors (interaction); 0: none.",
+    )
 
 
 def space(config: ModelConfig) -> dict[str, Dimension]:

@@ -7,7 +7,7 @@ Imports no Keras, so that the command line can validate a configuration in milli
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -60,6 +60,11 @@ class ModelConfig(BaseModel):
     embedding_l2: float = Field(
         0.03, ge=0, description="L2 penalty on the embedding vectors that a training row looks up."
     )
+    l2_factors: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (1.0,),
+        min_length=1,
+        description="Multiples of embedding_l2 to train with in turn; that with the best validation metric is kept.",
+    )
     l2_exponent: float = Field(
         0.5,
         ge=0,
@@ -102,6 +107,11 @@ class ModelConfig(BaseModel):
     )
     memory_mb: int = Field(
         4096, ge=16, description="Training rows that take more than this are read from disk, part by part."
+    )
+    similar_shrinkage: float = Field(
+        10.0,
+        ge=0,
+        description="How like another a movie of n ratings is counts n / (n + this): few ratings make no neighbour.",
     )
     seed: int = Field(
         42, ge=0, lt=2**32, description="Seed of initial values, dropout, negatives, shuffling."

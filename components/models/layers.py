@@ -10,6 +10,10 @@ from keras import ops
 
 from components.models import CALIBRATION, PROBABILITY
 
+# Rows of an id for which a penalty is what its strength says: about those of a user of MovieLens 100K, on which the
+# default strengths were chosen.
+USUAL_COUNT = 90
+
 
 @keras.saving.register_keras_serializable(package="marquee")
 class IdEmbedding(keras.layers.Embedding):
@@ -18,7 +22,8 @@ class IdEmbedding(keras.layers.Embedding):
     The loss gains `l2 * mean over the batch of w[id] * |vector[id]|^2`. With every w at 1 an id is
     penalised as often as it occurs, as in matrix factorization by SGD; `adapt` sets w so that the sum
     over all training rows is in proportion to `count ** exponent` instead (Rendle et al., "Revisiting the
-    performance of iALS", 2022). It is added in training only: the validation loss is the plain log-loss.
+    performance of iALS", 2022), and as `l2` says for an id with `USUAL_COUNT` rows. So a strength means the same on a
+    log of few rows an id as on one of many. It is added in training only: the validation loss is the plain log-loss.
 
     Shapes: integers (B,) -> floats (B, output_dim).
     """
@@ -32,16 +37,13 @@ class IdEmbedding(keras.layers.Embedding):
     def adapt(self, ids: np.ndarray, exponent: float) -> None:
         """Learns from the training rows how often each id occurs; call it before the first training step.
 
-        Sets w, its mean over these rows being 1, and `frequencies`, counts in units of their mean (neither is saved:
-        only training needs them), and lets ids without a row, such as the out-of-vocabulary ones, start, and so stay,
-        at zero instead of at random.
+        Sets w, and `frequencies`, counts in units of their mean (neither is saved: only training needs them), and lets
+        ids without a row, such as the out-of-vocabulary ones, start, and so stay, at zero instead of at random.
         """
         counts = np.bincount(ids.reshape(-1), minlength=self.input_dim)
         self.frequencies = ((counts + 1) / (counts.mean() + 1)).astype(np.float32)
-        weights = np.maximum(counts, 1) ** (exponent - 1.0)
         self.embeddings.assign(self.embeddings * (counts > 0)[:, None])
-        mean = (counts @ weights) / max(counts.sum(), 1)
-        self.penalty_weights = (weights / max(mean, 1e-12)).astype(np.float32)
+        self.penalty_weights = ((np.maximum(counts, 1) / USUAL_COUNT) ** (exponent - 1.0)).astype(np.float32)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         vectors = super().call(inputs)

@@ -29,6 +29,8 @@ _NEVER_SEARCHED = (
     "temperature",
     "memory_mb",
     "warm_start",
+    "l2_factors",
+    "similar_shrinkage",
 )
 # Without effect but for one loss of interaction.
 _OF_LOSS = {
@@ -41,7 +43,16 @@ _OF_LOSS = {
     "user_learning_rate": "softmax",
 }
 # With others of these, tuned values are as good.
-_NO_MATTER = ("seed", "epochs", "patience", "refit", "temperature", "memory_mb", "warm_start")
+_NO_MATTER = (
+    "seed",
+    "epochs",
+    "patience",
+    "refit",
+    "temperature",
+    "memory_mb",
+    "warm_start",
+    "similar_shrinkage",
+)
 
 
 class Dimension(BaseModel):
@@ -121,7 +132,10 @@ def decoded(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_values(model: ModelConfig, values: Mapping[str, Any]) -> ModelConfig:
     """The model with KerasTuner's values in place of its own."""
-    return type(model).model_validate({**model.model_dump(), **decoded(values)})
+    found = decoded(values)
+    # A strength that was searched is not multiplied.
+    factors = {"l2_factors": (1.0,)} if "embedding_l2" in found else {}
+    return type(model).model_validate({**model.model_dump(), **factors, **found})
 
 
 def purpose(model: ModelConfig, keys: Iterable[str], positives: str) -> str:

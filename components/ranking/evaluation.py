@@ -29,6 +29,7 @@ from components.shared import features
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 POPULARITY, MOVIE_MEAN, BIAS_REGRESSION = "popularity", "movie_mean", "bias_logistic_regression"
+EASE = "ease"
 LOG_LOSS, AUC, ECE = "log_loss", "auc", "ece"
 SAMPLED = "sampled_"
 _ALL = ("", "")  # the slice of everything
@@ -77,7 +78,9 @@ def scorers(
         train, evaluation, num_users, num_movies, settings.regularisation_values
     )
     likes_of_movie = floors.popularity(seen, num_movies)
+    regression = floors.ease(train, evaluation, num_users, data.catalogue, num_movies)
     return found | {
+        EASE: Scorer(None, lambda users: regression.scores(users)[:, data.catalogue]),
         POPULARITY: Scorer(None, _same_for_all(likes_of_movie[data.catalogue])),
         MOVIE_MEAN: Scorer(means[test.movies], _same_for_all(means[data.catalogue])),
         # A user's bias does not change the order of the movies.

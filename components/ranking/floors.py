@@ -1,14 +1,15 @@
 """The floors: what needs no embeddings, learned from the same ratings as the models.
 
 - Popularity: a movie's score is the number of its positives.
+- EASE: a movie's score is what a regression on the user's other positives says, see `item_item`.
 - Movie mean: P(like) is the movie's share of likes, drawn towards the share over all movies:
   (likes + s * share) / (ratings + s).
 - Bias logistic regression: P(like) = sigmoid(b + b_user + b_movie), with an L2 penalty on b_user and b_movie:
   the baseline predictor of Koren, "Factorization meets the neighborhood" (2008), eq. 1, with a logistic
   output. It is the dot product model without the dot product.
 
-The strengths of s and of the penalty are chosen by the log-loss on eval after learning from train, and what is
-chosen learns from both, as the models do by default (`refit`).
+The strengths of s and of the penalties are chosen on eval after learning from train, by the log-loss, that of EASE by
+NDCG; and what is chosen learns from both, as the models do by default (`refit`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
+from components.ranking import item_item, metrics
 from components.ranking.metrics import log_losses
 
 _SMOOTHING = np.geomspace(0.5, 64, 15)
+_JUDGED_USERS, _JUDGED_AT = 2000, 10  # by which the strength of EASE is chosen
 _WEAKEST, _STRONGEST = 8.0, 0.02  # sklearn's C; what suits one-hot users and movies is far within
 
 
@@ -83,6 +86,49 @@ class Biases:
 def popularity(ratings: Ratings, num_movies: int) -> np.ndarray:
     """Positives of each movie, float64 (M,)."""
     return np.bincount(ratings.movies, weights=ratings.positive, minlength=num_movies)
+
+
+def ease(
+    train: Ratings, evaluation: Ratings, num_users: int, catalogue: np.ndarray, num_movies: int
+) -> item_item.ItemItem:
+    """The regression of each movie on the others, of the positives of both splits.
+
+    Args:
+        train: Learned from.
+        evaluation: The strength is chosen by.
+        num_users: U.
+        catalogue: Codes of the movies that a list may hold.
+        num_movies: M.
+    """
+
+    def make(ratings: Ratings, strength: float) -> item_item.ItemItem:
+        at = ratings.positive
+        return item_item.fit(ratings.users[at], ratings.movies[at], (num_users, num_movies), strength)
+
+    number = int(train.positive.sum())
+    wanted = evaluation.positive & np.isin(evaluation.movies, catalogue)
+    users = np.unique(evaluation.users[wanted])
+    users = users[np.unique(np.linspace(0, len(users) - 1, min(len(users), _JUDGED_USERS)).astype(int))]
+    if not number or not len(users):
+        return make(train + evaluation, 1.0)
+    row, column = np.full(num_users, -1), np.full(num_movies, -1)
+    row[users], column[catalogue] = np.arange(len(users)), np.arange(len(catalogue))
+    candidate, positive = (np.full((len(users), len(catalogue)), value) for value in (True, False))
+    for mask, ratings, at, value in (
+        (candidate, train, np.ones(len(train), bool), False),
+        (positive, evaluation, wanted, True),
+    ):
+        at = at & (row[ratings.users] >= 0) & (column[ratings.movies] >= 0)
+        mask[row[ratings.users[at]], column[ratings.movies[at]]] = value
+
+    def judge(fitted: item_item.ItemItem) -> float:
+        scores = fitted.scores(users)[:, catalogue]
+        lists = metrics.best(scores, positive & candidate, candidate, _JUDGED_AT)
+        found = metrics.relevance(lists.hits, positive.sum(axis=1), [_JUDGED_AT])
+        return float(found[metrics.name("ndcg", _JUDGED_AT)].mean())
+
+    strength, _ = item_item.best(item_item.strengths(number), lambda strength: make(train, strength), judge)
+    return make(train + evaluation, strength * (number + int(evaluation.positive.sum())) / number)
 
 
 def movie_mean(train: Ratings, evaluation: Ratings, num_movies: int) -> np.ndarray:

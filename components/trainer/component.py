@@ -114,6 +114,7 @@ class MovieTrainer(base_component.BaseComponent):
                             "trainer/*.py",
                             "export/*.py",
                             "ranking/metrics.py",
+                            "ranking/item_item.py",
                             also=source_of(config.name),
                         ),
                     }

@@ -84,6 +84,7 @@ def run_fn(fn_args: FnArgs) -> None:
             else None,
         ),
         rows={**train, **{key: table[train[movie]] for key, table in catalogue.items()}},
+        similar_shrinkage=config.similar_shrinkage,
     )
     warm_start.save(Path(fn_args.serving_model_dir).parent, config, history.weights, tokens)
     ids = [id_.decode() for id_ in transform.vocabulary_by_name(features.MOVIE_KEY)]
@@ -100,6 +101,8 @@ def run_fn(fn_args: FnArgs) -> None:
         "best_epoch": history.best_epoch,
         "epochs": len(history.metrics["loss"]),
         "monitor": history.monitor,
+        "embedding_l2": float(history.embedding_l2 or config.embedding_l2),
+        **({"item_item_weight": float(history.joined.weight)} if history.joined else {}),
         "cpu_seconds": time.process_time() - started,
         "training_cpu_seconds": history.training_cpu_seconds,
         **{name: float(value) for name, value in history.best.items()},

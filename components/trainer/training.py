@@ -19,10 +19,11 @@ from components.models import (
 )
 from components.models.hyperparameters import ModelConfig
 from components.models.layers import IdEmbedding
+from components.trainer.joining import Joined, choose, join, joins
 from components.trainer.losses import TASKS
 from components.trainer.rows import MOVIE, Arrays, Rows
 from components.trainer.steps import compiled
-from components.trainer.validation import NDCG, adjust, calibrate, like_validation, ranking_validation
+from components.trainer.validation import NDCG, RankingValidation, adjust, calibrate, like_validation
 from components.trainer.warm_start import layer_weights
 
 # Called after each epoch with its number, from 1, and its metrics.
@@ -31,6 +32,10 @@ Observer = Callable[[int, Mapping[str, float]], None]
 
 # Gives an initialised model other weights to start from.
 Start = Callable[[keras.Model], None]
+
+
+# The model, its metrics by epoch, the CPU seconds of its epochs, and the rows they had.
+_Trained = tuple[keras.Model, dict[str, list[float]], float, int]
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class History:
         training_cpu_seconds: CPU time of the epochs and of compiling them, without validation.
         examples: Rows trained on: positives and negatives of all epochs.
         weights: Arrays of each trained layer at the best epoch, before the model was trained afresh.
+        joined: The regression of each movie on the others that has joined a dot product, see `joining`.
+        embedding_l2: The strength that was chosen of the configured one's multiples.
     """
 
     metrics: dict[str, list[float]]
@@ -59,11 +66,14 @@ class History:
     training_cpu_seconds: float
     examples: int
     weights: Mapping[str, list[np.ndarray]] = field(default_factory=dict)
+    joined: Joined | None = None
+    embedding_l2: float = 0.0
 
     @property
     def best(self) -> dict[str, float]:
-        """The metrics of the best epoch."""
-        return {name: values[self.best_epoch - 1] for name, values in self.metrics.items()}
+        """The metrics of the best epoch; of the model with the regression that has joined it, where one has."""
+        found = {name: values[self.best_epoch - 1] for name, values in self.metrics.items()}
+        return found | ((self.joined.metrics or {}) if self.joined else {})
 
 
 def fit(
@@ -96,28 +106,63 @@ def fit(
     if not len(held):
         model, recorded, spent, seen = _train(config, sizes, train, config.epochs, None, on_epoch, start)
         adjust(config, model)
+        weights = layer_weights(model)
+        joined = Joined() if joins(config) else None
+        model = join(config, model, train, joined) if joined else model
         calibrate(config, model, train, None)
         best = len(recorded["loss"])
         seconds = time.perf_counter() - started
-        return model, History(recorded, "loss", best, False, seconds, spent, seen, layer_weights(model))
+        return model, History(recorded, "loss", best, False, seconds, spent, seen, weights, joined)
     monitor, sign = ("val_loss", 1) if config.objective == "like" else (NDCG, -1)
-    validate = like_validation if config.objective == "like" else ranking_validation
-    model, recorded, spent, seen = _train(
-        config, sizes, train, config.epochs, (validate(train, held), monitor, sign), on_epoch, start
-    )
-    best = len(recorded["loss"])
-    if config.schedule == "constant":
-        best = int(np.argmin(sign * np.array(recorded[monitor]))) + 1
+    ranking = RankingValidation(train, held) if config.objective == "interaction" else None
+    validate = ranking or like_validation(train, held)
+    tried: list[tuple[float, int, ModelConfig, _Trained]] = []
+    for factor in config.l2_factors:
+        chosen = config.model_copy(update={"embedding_l2": config.embedding_l2 * factor})
+        before = sum(len(found[1]["loss"]) for *_, found in tried)
+        found = _train(
+            chosen, sizes, train, config.epochs, (validate, monitor, sign), _after(before, on_epoch), start
+        )
+        best = len(found[1]["loss"])
+        if config.schedule == "constant":
+            best = int(np.argmin(sign * np.array(found[1][monitor]))) + 1
+        tried.append((sign * found[1][monitor][best - 1], best, chosen, found))
+    spent, seen = sum(found[2] for *_, found in tried), sum(found[3] for *_, found in tried)
+    _, best, config, (model, recorded, _, _) = min(tried, key=lambda one: one[0])
     weights = layer_weights(model)
     adjust(config, model)
+    joined = choose(config, model, train, ranking) if ranking and joins(config) else None
+    if joined and not config.refit:
+        model = join(config, model, train, joined)
     calibration = calibrate(config, model, train, held)
     if config.refit:
         model, _, more, rows = _train(config, sizes, train + held, best, None, None, start)
         spent, seen = spent + more, seen + rows
         adjust(config, model)
+        if joined:
+            model = join(config, model, train + held, joined)
+            calibration = calibrate(config, model, train + held, None)
         model.get_layer(CALIBRATION).calibrate(*calibration)
     seconds = time.perf_counter() - started
-    return model, History(recorded, monitor, best, config.refit, seconds, spent, seen, weights)
+    return model, History(
+        recorded,
+        monitor,
+        best,
+        config.refit,
+        seconds,
+        spent,
+        seen,
+        weights,
+        joined,
+        config.embedding_l2,
+    )
+
+
+def _after(epochs: int, observer: Observer | None) -> Observer | None:
+    """Tells an observer of epochs as coming after so many others."""
+    if observer is None or not epochs:
+        return observer
+    return lambda epoch, metrics: observer(epochs + epoch, metrics)
 
 
 def _train(
@@ -128,7 +173,7 @@ def _train(
     validation: tuple[Callable[[keras.Model], dict[str, float]], str, int] | None,
     on_epoch: Observer | None,
     start: Start | None,
-) -> tuple[keras.Model, dict[str, list[float]], float, int]:
+) -> _Trained:
     """The model, its metrics by epoch, the CPU seconds of its epochs, and the rows they had."""
     keras.utils.set_random_seed(config.seed)
     model = build_model(config, sizes)

@@ -70,33 +70,48 @@ def like_validation(train: Rows, held: Rows) -> Callable[[keras.Model], dict[str
     return validate
 
 
-def ranking_validation(train: Rows, held: Rows) -> Callable[[keras.Model], dict[str, float]]:
-    """NDCG and recall of the held positives among all movies that the user has not rated in train."""
-    users, movies = held.positives
-    chosen = np.unique(users)
-    if len(chosen) > _VALIDATION_USERS:
-        chosen = np.sort(np.random.default_rng(0).choice(chosen, _VALIDATION_USERS, replace=False))
-    row = np.full(train.sizes.user_id, -1)
-    row[chosen] = np.arange(len(chosen))
-    positive = np.zeros((len(chosen), train.sizes.movie_id), bool)
-    candidate = np.broadcast_to(
-        np.bincount(train.x[MOVIE], minlength=train.sizes.movie_id) > 0, positive.shape
-    ).copy()
-    for mask, of_users, of_movies, value in (
-        (candidate, train.x[USER], train.x[MOVIE], False),
-        (positive, users, movies, True),
-    ):
-        inside = row[of_users] >= 0
-        mask[row[of_users[inside]], of_movies[inside]] = value
-    number = positive.sum(axis=1)
+class RankingValidation:
+    """NDCG and recall of the held positives among all movies that the user has not rated in train.
 
-    def validate(model: keras.Model) -> dict[str, float]:
-        scores = score_catalogue(model, train, chosen)
-        lists = metrics.best(scores, positive & candidate, candidate, K)
-        found = metrics.relevance(lists.hits, number, [K])
+    Attributes:
+        users: int (B,), those with held positives, of very many a sample.
+        metric: Which decides.
+    """
+
+    metric = NDCG
+
+    def __init__(self, train: Rows, held: Rows) -> None:
+        users, movies = held.positives
+        chosen = np.unique(users)
+        if len(chosen) > _VALIDATION_USERS:
+            chosen = np.sort(np.random.default_rng(0).choice(chosen, _VALIDATION_USERS, replace=False))
+        row = np.full(train.sizes.user_id, -1)
+        row[chosen] = np.arange(len(chosen))
+        positive = np.zeros((len(chosen), train.sizes.movie_id), bool)
+        candidate = np.broadcast_to(
+            np.bincount(train.x[MOVIE], minlength=train.sizes.movie_id) > 0, positive.shape
+        ).copy()
+        for mask, of_users, of_movies, value in (
+            (candidate, train.x[USER], train.x[MOVIE], False),
+            (positive, users, movies, True),
+        ):
+            inside = row[of_users] >= 0
+            mask[row[of_users[inside]], of_movies[inside]] = value
+        self.users, self._train = chosen, train
+        self._number, self._candidate, self._found = positive.sum(axis=1), candidate, positive & candidate
+
+    def scores(self, model: keras.Model) -> np.ndarray:
+        """Those of all movies for the users, float32 (B, M)."""
+        return score_catalogue(model, self._train, self.users)
+
+    def of_scores(self, scores: np.ndarray) -> dict[str, float]:
+        """The metrics of scores (B, M)."""
+        lists = metrics.best(scores, self._found, self._candidate, K)
+        found = metrics.relevance(lists.hits, self._number, [K])
         return {NDCG: float(found[f"ndcg@{K}"].mean()), RECALL: float(found[f"recall@{K}"].mean())}
 
-    return validate
+    def __call__(self, model: keras.Model) -> dict[str, float]:
+        return self.of_scores(self.scores(model))
 
 
 def adjust(config: ModelConfig, model: keras.Model) -> None:

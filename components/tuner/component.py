@@ -150,6 +150,7 @@ class MovieTuner(base_component.BaseComponent):
                             "trainer/*.py",
                             "tuner/*.py",
                             "ranking/metrics.py",
+                            "ranking/item_item.py",
                             also=source_of(config.name),
                         ),
                     }

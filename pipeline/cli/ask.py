@@ -77,7 +77,7 @@ def similar(movie: str, k: int, as_json: bool, file: str | None, overrides: tupl
         if as_json:
             console.file.write(_as_json("movie_id", answers))
             return
-        print_answers(console, answers, [f"Similar to {found}"], "cosine")
+        print_answers(console, answers, [f"Similar to {found}"], "likeness")
         if not answers[0].known:
             console.print(
                 f"Movie {found.id} was not in the train split: its vector is made of its genres and year."

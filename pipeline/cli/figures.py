@@ -125,6 +125,10 @@ def _training(node: Node) -> str:
     tuned = ", tuned" if of.get("tuned") else ""
     text = f"{of['model_name']} ({of['objective']}){tuned}: validation {figures}"
     text += f" at epoch {of['best_epoch']} of {of['epochs']}"
+    if "embedding_l2" in of:
+        text += f", L2 {of['embedding_l2']:.2g}"
+    if "item_item_weight" in of:
+        text += f", item-item weight {of['item_item_weight']:g}"
     return f"{text}; {_start(of)}" if "warm_start" in of else text
 
 
@@ -214,7 +218,13 @@ def _ranking(node: Node) -> str:
     of = _properties(node, "ranking")
     k = of.get("primary_k", 10)
     parts = [
-        f"{title}@{k} {of[f'{metric}@{k}']:.4f} (popularity {of[f'popularity_{metric}@{k}']:.4f})"
+        f"{title}@{k} {of[f'{metric}@{k}']:.4f} ("
+        + ", ".join(
+            f"{name} {of[key]:.4f}"
+            for name, key in (("popularity", f"popularity_{metric}@{k}"), ("EASE", f"ease_{metric}@{k}"))
+            if key in of
+        )
+        + ")"
         for metric, title in (("ndcg", "NDCG"), ("recall", "recall"))
         if f"{metric}@{k}" in of and f"popularity_{metric}@{k}" in of
     ]

@@ -85,7 +85,7 @@ class ServedModel:
         return self._answers(user_ids, answer)
 
     def similar(self, movie_ids: Sequence[str], k: int) -> list[Answer]:
-        """The k movies nearest to each in the model's embedding, with cosines."""
+        """The k movies nearest to each in the model's embedding, with their likeness."""
         import tensorflow as tf
 
         answer = self._signatures["similar_movies"](

@@ -47,7 +47,7 @@ _PERCEPTRON = {
     "patience": 2,
 }
 SETTINGS: dict[str, dict[str, Any]] = {
-    "dot_product": {**_SOFTMAX, "embedding_dim": 512},
+    "dot_product": {**_SOFTMAX, "embedding_dim": 512, "item_item": 0},
     "two_tower": {**_SOFTMAX, "embedding_dim": 256},
     "mlp": _PERCEPTRON,
     "genre_mlp": _PERCEPTRON,

@@ -40,6 +40,7 @@ FLOORS = {
     "movie_mean": (0.3, 0.02, 0.0),
     "bias_logistic_regression": (0.6, 0.05, 0.0),
     "popularity": (0.0, 0.10, 0.0),
+    "ease": (0.0, 0.15, 0.0),
 }
 
 
@@ -78,6 +79,20 @@ def test_the_objective_decides_which_floors_gate():
     (sentence,) = rules.broken(list(results.values()), "gate")
     assert "below popularity's" in sentence
     assert "does not beat this floor" in sentence
+
+
+def test_a_ranker_has_to_keep_up_with_ease_and_is_told_where_it_does_not():
+    """By chance a little below is no matter, a real loss is a warning, and a gate where it is configured as one."""
+    near = decide(users(candidate=(0.9, 0.1498, 0.1), **FLOORS), objective="interaction")
+    assert near["floor: ease"].passed
+    below = users(candidate=(0.9, 0.12, 0.1), **FLOORS)
+    told = decide(below, objective="interaction")
+    assert verdict(told)
+    assert (told["floor: ease"].passed, told["floor: ease"].action) == (False, "warn")
+    assert "below EASE's" in told["floor: ease"].sentence
+    assert "does not keep up with this floor" in told["floor: ease"].sentence
+    assert not verdict(decide(below, objective="interaction", floors={"ease": {"rule": "gate"}}))
+    assert "floor: ease" not in decide(below)
 
 
 def test_a_model_below_a_floor_is_refused():

@@ -52,7 +52,7 @@ def exported(request, transformed: Transformed, tmp_path_factory):
     rated = np.array([(row["user_id_xf"], row["movie_id_xf"]) for row in transformed.rows])
     path = str(tmp_path_factory.mktemp("export") / "1")
     everybody = crowd(rated[:, 1], np.array([row["liked_xf"] for row in transformed.rows]), 4, 2)
-    export(path, model, transformed.output, table, rated, everybody)
+    export(path, model, transformed.output, table, rated, everybody, similar_shrinkage=2.0)
     loaded = tf.saved_model.load(path)
     return SimpleNamespace(
         name=request.param,
@@ -313,7 +313,7 @@ def test_the_ranking_evaluator_asks_exports_of_today_and_of_before(exported, tmp
         assert model.probabilities(users[:0], movies[:0]).shape == (0,)
 
 
-def test_similar_movies_are_by_cosine_and_without_the_movie(exported, transformed):
+def test_similar_movies_are_by_cosine_less_for_few_ratings_and_without_the_movie(exported, transformed):
     answer = similar(exported, ["m1", "nowhere"], 100)
     assert answer["movie_ids"].shape == (2, 3)
     assert b"m1" not in answer["movie_ids"][0]
@@ -332,7 +332,9 @@ def test_similar_movies_are_by_cosine_and_without_the_movie(exported, transforme
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     catalogue = transformed.output.vocabulary_by_name("movie_id")
     for movie, score in zip(answer["movie_ids"][0], answer["scores"][0], strict=True):
-        expected = vectors[catalogue.index(b"m1")] @ vectors[catalogue.index(movie)]
+        place = catalogue.index(movie)
+        ratings = exported.crowd.counts[place]
+        expected = vectors[catalogue.index(b"m1")] @ vectors[place] * ratings / (ratings + 2)
         assert score == pytest.approx(expected, abs=1e-5)
 
 

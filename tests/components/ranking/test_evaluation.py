@@ -170,7 +170,7 @@ NO_GENRES_LARGE: tuple[list[str], np.ndarray] = ([], np.zeros((900, 0), bool))
 
 def test_floors_are_fitted_to_the_likes(large):
     found = scorers(large, {}, RankingSettings())
-    assert set(found) == {"popularity", "movie_mean", "bias_logistic_regression"}
+    assert set(found) == {"ease", "popularity", "movie_mean", "bias_logistic_regression"}
     users = np.array([0, 5])
     for model in found.values():
         assert model.scores(users).shape == (2, 900)

@@ -34,6 +34,25 @@ def test_popularity_counts_likes():
     ]
 
 
+def test_ease_finds_what_is_watched_together():
+    """Pairs of movies that the same users watch; its strength is chosen on eval, and it is fitted to both."""
+    random = np.random.default_rng(3)
+    first = random.integers(0, 20, (80, 5)) * 2
+    pairs = np.stack([np.repeat(np.arange(80), 10), np.concatenate([first, first + 1], axis=1).reshape(-1)])
+    users, movies = np.unique(pairs, axis=1)
+    held = random.random(len(users)) < 0.2
+    train, evaluation = (Ratings(users[at], movies[at], np.ones(at.sum(), bool)) for at in (~held, held))
+    fitted = floors.ease(train, evaluation, 80, np.arange(40), 40)
+    scores = fitted.scores(np.arange(80))
+    for user in (0, 7):
+        seen = set(movies[users == user].tolist())
+        partners = [movie for movie in range(40) if movie not in seen and (movie ^ 1) in seen]
+        others = [movie for movie in range(40) if movie not in seen and (movie ^ 1) not in seen]
+        assert not partners or scores[user, partners].min() > scores[user, others].max()
+    nothing = Ratings(*(np.zeros(0, int),) * 2, np.zeros(0, bool))
+    assert floors.ease(train, nothing, 80, np.arange(40), 40).scores(np.array([1])).shape == (1, 40)
+
+
 def test_movie_mean_is_drawn_towards_the_share_of_all():
     train, evaluation = simulated(2000), simulated(300, seed=1)
     means = floors.movie_mean(train, evaluation, 41)

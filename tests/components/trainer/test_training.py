@@ -76,7 +76,7 @@ def test_refit_is_training_on_everything_for_the_best_number_of_epochs():
 def test_an_observer_sees_every_epoch_and_may_end_the_training():
     """TensorBoard, progress and the Tuner get all metrics."""
     seen: list[dict[str, float]] = []
-    config = DotProductConfig(epochs=3, patience=9)
+    config = DotProductConfig(epochs=3, patience=9, l2_factors=(1.0,))
     _, history = fit(config, SIZES, *TRAIN, *EVAL, on_epoch=lambda _, metrics: seen.append(dict(metrics)))
     assert len(seen) == 3
     for name in ("loss", "train_loss", "val_loss", "val_auc"):
@@ -106,7 +106,9 @@ def test_rows_that_do_not_fit_the_memory_are_taken_in_parts(name, monkeypatch):
 
     in_memory = losses._in_memory
     monkeypatch.setattr(losses, "_in_memory", counted)
-    config = config_of(name, epochs=4, refit=False, batch_size=64, learning_rate=0.02, embedding_l2=0.01)
+    config = config_of(
+        name, epochs=4, refit=False, batch_size=64, learning_rate=0.02, embedding_l2=0.01, l2_factors=[1.0]
+    )
     _, history = fit(config, SIZES, *TRAIN, *EVAL)
     assert len(parts) == 4
     for slices in parts:
@@ -143,17 +145,17 @@ def test_labels_may_have_any_shape_and_type():
 
 @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
 def test_penalties_grow_with_the_chosen_power_of_frequency(exponent):
-    """Summed over the rows, an id's penalty is in proportion to count ** exponent; the mean weight is 1."""
-    ids = np.repeat([0, 1, 2], [1, 4, 16])
-    layer = IdEmbedding(5, 2, embeddings_initializer="ones")
+    """Summed over the rows, an id's penalty is in proportion to count ** exponent, and as the strength says at 90."""
+    ids = np.repeat([0, 1, 2, 4], [1, 4, 16, 90])
+    layer = IdEmbedding(6, 2, embeddings_initializer="ones")
     layer.build()
     layer.adapt(ids, exponent)
     weights = layer.penalty_weights
     total = weights[:3] * [1, 4, 16]
     np.testing.assert_allclose(total / total[0], np.array([1, 4, 16]) ** exponent, rtol=1e-6)
-    assert weights[ids].mean() == pytest.approx(1)
+    assert weights[4] == pytest.approx(1)
     assert np.isfinite(weights).all()
-    np.testing.assert_array_equal(layer.embeddings.numpy()[:, 0], [1, 1, 1, 0, 0])
+    np.testing.assert_array_equal(layer.embeddings.numpy()[:, 0], [1, 1, 1, 0, 1, 0])
 
 
 def test_auc_is_the_exact_one():
@@ -162,3 +164,29 @@ def test_auc_is_the_exact_one():
     y, scores = rng.integers(0, 2, 500), rng.integers(0, 20, 500) / 20
     assert auc(y, scores) == pytest.approx(roc_auc_score(y, scores))
     assert np.isnan(auc(np.ones(3), np.arange(3)))
+
+
+def test_of_several_strengths_eval_chooses_and_the_observer_sees_all_epochs():
+    """A strength that leaves nothing of the vectors is worse where there is something to learn."""
+    seen = []
+    config = DotProductConfig(
+        epochs=6, patience=9, embedding_l2=0.001, l2_factors=(1000.0, 1.0), learning_rate=0.02, refit=False
+    )
+    model, history = fit(
+        config,
+        SIZES,
+        *TRAIN,
+        *EVAL,
+        on_epoch=lambda epoch, metrics: seen.append((epoch, metrics["val_loss"])),
+    )
+    assert [epoch for epoch, _ in seen] == list(range(1, 13))
+    least = min(seen, key=lambda one: one[1])
+    assert history.best["val_loss"] == least[1]
+    assert history.embedding_l2 == pytest.approx(1.0 if least[0] <= 6 else 0.001)
+    alone, _ = fit(
+        config.model_copy(update={"embedding_l2": history.embedding_l2, "l2_factors": (1.0,)}),
+        SIZES,
+        *TRAIN,
+        *EVAL,
+    )
+    np.testing.assert_array_equal(probabilities(model, EVAL[0]), probabilities(alone, EVAL[0]))
