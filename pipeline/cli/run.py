@@ -125,7 +125,7 @@ def _what_now(console: Console, config: PipelineConfig, flags: str, *lines: str)
 
 
 def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
-    """Prints the verdict and, if there is a served model, recommendations for the most active user."""
+    """Prints the verdict and, if there is a served model, recommendations for a typical user."""
     from pipeline.cli.console import spinner
 
     summary = done.summary()
@@ -172,10 +172,10 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
             soft_wrap=True,
         )
     with spinner(console, "Asking the served model..."):
-        user = _most_active_user(done)
+        user = _typical_user(done)
         answers = served.recommend([user], 5, exclude_rated=True)
     console.print()
-    print_answers(console, answers, [f"Recommended to user {user}, who rated most movies"], "score")
+    print_answers(console, answers, [f"Recommended to user {user}, the median by number of ratings"], "score")
     console.print()
     for command in ("recommend USER_ID", "similar TITLE", "status"):
         console.print(f"Next: {command_name()} {command}{flags}", soft_wrap=True)
@@ -189,9 +189,11 @@ def _tell_if_forced(console: Console, config: PipelineConfig, done: Run) -> None
             console.print(f"But this model was blessed before: version {one['version']}, {one['blessing']}.")
 
 
-def _most_active_user(done: Run) -> str:
+def _typical_user(done: Run) -> str:
+    """The one in the middle by number of ratings, which is how the vocabulary is sorted."""
     graph = done.nodes[TRANSFORM].output("transform_graph")
     assert graph
     vocabulary = Path(graph.uri) / "transform_fn" / "assets" / "user_id"
     with vocabulary.open(encoding="utf-8") as lines:
-        return next(lines).rstrip("\n")
+        users = lines.read().rstrip("\n").split("\n")
+    return users[len(users) // 2]
