@@ -26,7 +26,7 @@ class MlpConfig(ModelConfig):
 
     INTERACTION: ClassVar[dict[str, Any]] = {
         "negatives": 8,
-        "embedding_l2": 0.05,
+        "embedding_l2": 0.038,
         "embedding_init": 0.1,
         "learning_rate": 0.003,
         "epochs": 25,

@@ -50,11 +50,6 @@ class TwoTowerConfig(ModelConfig):
         key: value for key, value in DotProductConfig.INTERACTION.items() if key != "item_item"
     }
 
-    l2_factors: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (1.0, 3.0),
-        min_length=1,
-        description="Multiples of embedding_l2 to train with in turn; that with the best validation metric is kept.",
-    )
     name: str = Field("two_tower", description="Name of the model in the registry.")
     hidden_units: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = Field(
         (), description="Units of each hidden ReLU layer of both towers; none: the vectors themselves."
