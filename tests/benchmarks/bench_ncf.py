@@ -39,6 +39,7 @@ _SOFTMAX = {
     "epochs": 30,
 }
 _PERCEPTRON = {
+    "embedding_l2": 0.09,
     "embedding_dim": 64,
     "hidden_units": "[128,64]",
     "negatives": 4,
