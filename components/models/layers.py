@@ -22,15 +22,23 @@ class IdEmbedding(keras.layers.Embedding):
     The loss gains `l2 * mean over the batch of w[id] * |vector[id]|^2`. With every w at 1 an id is
     penalised as often as it occurs, as in matrix factorization by SGD; `adapt` sets w so that the sum
     over all training rows is in proportion to `count ** exponent` instead (Rendle et al., "Revisiting the
-    performance of iALS", 2022), and as `l2` says for an id with `USUAL_COUNT` rows. So a strength means the same on a
-    log of few rows an id as on one of many. It is added in training only: the validation loss is the plain log-loss.
+    performance of iALS", 2022), and as `l2` says for an id with `usual_count` rows. So a strength means the same on a
+    log of few rows an id as on one of many. None is for features of few values, such as years: there the mean w of the
+    rows is 1. It is added in training only: the validation loss is the plain log-loss.
 
     Shapes: integers (B,) -> floats (B, output_dim).
     """
 
-    def __init__(self, input_dim: int, output_dim: int, l2: float = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        l2: float = 0.0,
+        usual_count: int | None = USUAL_COUNT,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(input_dim, output_dim, **kwargs)
-        self.l2 = l2
+        self.l2, self.usual_count = l2, usual_count
         self.penalty_weights = np.ones(input_dim, np.float32)
         self.frequencies = np.ones(input_dim, np.float32)
 
@@ -43,7 +51,11 @@ class IdEmbedding(keras.layers.Embedding):
         counts = np.bincount(ids.reshape(-1), minlength=self.input_dim)
         self.frequencies = ((counts + 1) / (counts.mean() + 1)).astype(np.float32)
         self.embeddings.assign(self.embeddings * (counts > 0)[:, None])
-        self.penalty_weights = ((np.maximum(counts, 1) / USUAL_COUNT) ** (exponent - 1.0)).astype(np.float32)
+        weights = np.maximum(counts, 1) ** (exponent - 1.0)
+        usual = (counts @ weights) / max(counts.sum(), 1)
+        if self.usual_count is not None:
+            usual = self.usual_count ** (exponent - 1.0)
+        self.penalty_weights = (weights / max(usual, 1e-12)).astype(np.float32)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         vectors = super().call(inputs)
@@ -53,7 +65,7 @@ class IdEmbedding(keras.layers.Embedding):
         return vectors
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "l2": self.l2}
+        return {**super().get_config(), "l2": self.l2, "usual_count": self.usual_count}
 
 
 @keras.saving.register_keras_serializable(package="marquee")

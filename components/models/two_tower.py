@@ -96,7 +96,7 @@ def build(config: TwoTowerConfig, sizes: VocabularySizes) -> keras.Model:
         embeddings_initializer=normal(config.embedding_init),
         name=embedding_of("genre"),
     )(genres)
-    year_vector = ids(NUM_YEAR_BUCKETS, embedding_of("year"), l2=config.feature_l2)(year)
+    year_vector = ids(NUM_YEAR_BUCKETS, embedding_of("year"), l2=config.feature_l2, usual_count=None)(year)
     features = [ids(sizes.movie_id, MOVIE_EMBEDDING)(movie), genre_vector, year_vector]
     movie_vector = _tower(config, keras.layers.Add(name="movie_features")(features), _MOVIE_VECTOR)
     user_vector = _tower(config, ids(sizes.user_id, USER_EMBEDDING)(user), _USER_VECTOR)

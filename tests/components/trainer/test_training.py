@@ -156,6 +156,10 @@ def test_penalties_grow_with_the_chosen_power_of_frequency(exponent):
     assert weights[4] == pytest.approx(1)
     assert np.isfinite(weights).all()
     np.testing.assert_array_equal(layer.embeddings.numpy()[:, 0], [1, 1, 1, 0, 1, 0])
+    years = IdEmbedding(6, 2, usual_count=None)
+    years.build()
+    years.adapt(ids, exponent)
+    assert years.penalty_weights[ids].mean() == pytest.approx(1)
 
 
 def test_auc_is_the_exact_one():
