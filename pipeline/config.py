@@ -306,16 +306,9 @@ def load_config(file: str | None = None, overrides: Sequence[str] = ()) -> Pipel
     source = str(path) if path else "defaults"
     overridden: list[str] = []
     for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(
-                "An override is not of the form key=value.",
-                where="--set",
-                found=shown(override),
-                expected="for example --set model.embedding_dim=64",
-            )
-        assign(values, key.strip(), parse_override(text, key))
-        overridden.append(key.strip())
+        key, value = parse_override(override)
+        assign(values, key, value)
+        overridden.append(key)
     refuse_nul(values, source, overridden)
     try:
         return PipelineConfig.model_validate(values)

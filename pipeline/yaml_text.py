@@ -150,10 +150,23 @@ def read_file(path: Path) -> dict[str, Any]:
     return values
 
 
-def parse_override(text: str, key: str) -> Any:
+def parse_override(override: str) -> tuple[str, Any]:
+    """Key and value of `key=value`, the value being YAML.
+
+    Raises:
+        ConfigError: It is not of that form.
+    """
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(
+            "An override is not of the form key=value.",
+            where="--set",
+            found=shown(override),
+            expected="for example --set model.embedding_dim=64",
+        )
     try:
         # A lone | or > would start a block of text.
-        return text if text in ("|", ">") else read_yaml(text)
+        return key.strip(), text if text in ("|", ">") else read_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(
             "The value of an override is not YAML.",

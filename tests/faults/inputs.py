@@ -1,5 +1,7 @@
 """Kinds of bad input: what is done, with which arguments the command is called, and what it must say.
 
+One list, which is read as one: a file for each few of its hundred and fifty kinds would hide what is missing.
+
 Nothing here is about single rows within a column, which the corruptions of `tests/components/data_gate` are.
 """
 
