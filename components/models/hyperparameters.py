@@ -63,7 +63,8 @@ class ModelConfig(BaseModel):
     l2_factors: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0,),
         min_length=1,
-        description="Multiples of embedding_l2 to train with in turn; that with the best validation metric is kept.",
+        description="Multiples of embedding_l2 to train with in turn, of which the validation metric chooses; 1 where"
+        " embedding_l2 is set.",
     )
     l2_exponent: float = Field(
         0.5,
@@ -120,9 +121,11 @@ class ModelConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_objective(cls, values: Any) -> Any:
-        if isinstance(values, Mapping) and values.get("objective") == "interaction":
-            return {**cls.INTERACTION, **values}
-        return values
+        if not isinstance(values, Mapping):
+            return values
+        if "embedding_l2" in values:  # a strength that somebody has set is not multiplied
+            values = {"l2_factors": (1.0,), **values}
+        return {**cls.INTERACTION, **values} if values.get("objective") == "interaction" else values
 
     @model_validator(mode="after")
     def _loss_fits(self) -> ModelConfig:

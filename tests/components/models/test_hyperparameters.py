@@ -8,7 +8,7 @@ import sys
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from components.models import MODELS, AnyModelConfig, find
+from components.models import MODELS, AnyModelConfig, config_of, find
 from components.models.dot_product import DotProductConfig
 from components.models.mlp import MlpConfig
 from components.shared.errors import ConfigError
@@ -75,3 +75,12 @@ def test_importing_configs_does_not_import_keras():
         "sys.exit(bool({'keras', 'tensorflow'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_strength_that_is_set_is_the_only_one_trained_with():
+    """The multiples are for a default that may not suit the data; a sweep over strengths has them as they are."""
+    assert len(config_of("dot_product").l2_factors) > 1
+    assert config_of("dot_product", embedding_l2=0.03).l2_factors == (1.0,)
+    assert config_of("dot_product", embedding_l2=0.03, l2_factors=(1.0, 2.0)).l2_factors == (1.0, 2.0)
+    both = config_of("dot_product")
+    assert any_config.validate_python(both.model_dump()) == both
