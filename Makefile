@@ -20,7 +20,7 @@ test: setup ## Lint, check types and imports, and run every test
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-long: setup ## Whole runs of single features: warm start, sweep, repair, logs without times
+test-long: setup ## Whole runs of single features: releases, repair, warm start, full disks, logs without times
 	@$(BIN)/python -m pytest -m long $(ARGS)
 
 test-faults: setup ## The long batteries: kill -9 at 20 random moments of a run, and the like

@@ -35,6 +35,8 @@ from pipeline.cli import main
 main()
 """
 
+pytestmark = pytest.mark.long
+
 
 @dataclass
 class Story:

@@ -78,6 +78,7 @@ def test_push_to_a_read_only_target(tmpfs, tmp_path):
     read_only(tmpfs, False)
 
 
+@pytest.mark.long
 def test_run_on_a_full_disk(tmpfs, marquee, small_slice):
     """Refused before TFX is imported where there is room for nothing, stopped with the cause where it runs out."""
     options = ["--set", f"data.path={small_slice}", "--set", f"root={tmpfs}", "--set", "model.epochs=1"]
