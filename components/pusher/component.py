@@ -19,7 +19,7 @@ from tfx.types.component_spec import ChannelParameter
 from tfx.utils import proto_utils
 
 from components.pusher import versions
-from components.shared.artifact_types import BlessingReport, RankingEvaluation
+from components.shared.artifact_types import BlessingReport, RankingEvaluation, set_properties
 from components.shared.artifacts import PUSH
 from components.shared.features import deciding_metric
 from components.shared.tfx_internals import run_and_execution
@@ -59,13 +59,7 @@ class Executor(pusher_executor.Executor):
         # A second name for the same files: what is served stays at hand even after its version was removed.
         versions.copy_tree(target, Path(pushed_model.uri), link=True)
         self._MarkPushed(pushed_model, pushed_destination=str(target), pushed_version=target.name)
-        for name, value in marker.properties().items():
-            if isinstance(value, str):
-                pushed_model.set_string_custom_property(name, value)
-            elif isinstance(value, int):
-                pushed_model.set_int_custom_property(name, value)
-            else:
-                pushed_model.set_float_custom_property(name, value)
+        set_properties(pushed_model, marker.properties())
 
     def _marker(self, input_dict: dict[str, list[types.Artifact]]) -> versions.Marker:
         model = artifact_utils.get_single_instance(

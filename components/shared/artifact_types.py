@@ -1,6 +1,11 @@
-"""The types of artifacts that TFX does not have; what they are called and what files they hold is in `artifacts`."""
+"""The types of artifacts that TFX does not have, and how properties are set.
+
+What they are called and what files they hold is in `artifacts`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from tfx import types
 
@@ -39,3 +44,14 @@ class BlessingReport(types.Artifact):
     """
 
     TYPE_NAME = "BlessingReport"
+
+
+def set_properties(artifact: types.Artifact, values: Mapping[str, str | int | float]) -> None:
+    """Sets custom properties, each of the type of its value."""
+    for name, value in values.items():
+        if isinstance(value, str):
+            artifact.set_string_custom_property(name, value)
+        elif isinstance(value, int):
+            artifact.set_int_custom_property(name, value)
+        else:
+            artifact.set_float_custom_property(name, value)

@@ -16,7 +16,7 @@ from tfx.utils import json_utils
 
 from components.models import source_of
 from components.models.hyperparameters import ModelConfig
-from components.shared.artifact_types import Movies
+from components.shared.artifact_types import Movies, set_properties
 from components.shared.artifacts import RUN_SUMMARY
 from components.shared.features import TEST_SPLIT, LabelRule
 from components.shared.fingerprint import code_fingerprint
@@ -47,13 +47,7 @@ class Executor(trainer_executor.GenericExecutor):
         super().Do(input_dict, output_dict, exec_properties)
         (model,), (model_run,) = output_dict["model"], output_dict["model_run"]
         summary = json.loads((Path(model_run.uri) / RUN_SUMMARY).read_text())
-        for key, value in summary.items():
-            if isinstance(value, str):
-                model.set_string_custom_property(key, value)
-            elif isinstance(value, int):
-                model.set_int_custom_property(key, value)
-            else:
-                model.set_float_custom_property(key, value)
+        set_properties(model, summary)
 
 
 class MovieTrainerSpec(standard_component_specs.TrainerSpec):

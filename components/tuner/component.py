@@ -18,7 +18,7 @@ from tfx.utils import json_utils
 from components.models import source_of
 from components.models.hyperparameters import ModelConfig
 from components.models.search_space import decoded, purpose
-from components.shared.artifact_types import Movies
+from components.shared.artifact_types import Movies, set_properties
 from components.shared.artifacts import PURPOSE, TRAIN_LIKED, TRAIN_ROWS
 from components.shared.features import LABEL_KEY, LabelRule
 from components.shared.fingerprint import code_fingerprint
@@ -51,13 +51,7 @@ class Executor(tuner_executor.Executor):
         best = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.BEST_HYPERPARAMETERS_KEY]
         )
-        for name, value in _figures(found, config["label"]["positives"]).items():
-            if isinstance(value, str):
-                best.set_string_custom_property(name, value)
-            elif isinstance(value, int):
-                best.set_int_custom_property(name, value)
-            else:
-                best.set_float_custom_property(name, value)
+        set_properties(best, _figures(found, config["label"]["positives"]))
         trials = artifact_utils.get_single_instance(output_dict[standard_component_specs.TUNER_RESULTS_KEY])
         trials.set_string_custom_property("trials", results(found))
 
