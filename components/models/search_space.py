@@ -17,31 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from components.models.hyperparameters import ModelConfig
 from components.shared.errors import ConfigError
 
-# Decide what is learned, or how long and with which chance: no matter of a search.
-_NEVER_SEARCHED = (
-    "name",
-    "objective",
-    "loss",
-    "seed",
-    "epochs",
-    "patience",
-    "refit",
-    "temperature",
-    "memory_mb",
-    "warm_start",
-    "l2_factors",
-    "similar_shrinkage",
-)
-# Without effect but for one loss of interaction.
-_OF_LOSS = {
-    "negatives": "binary",
-    "negative_exponent": "binary",
-    "exclude_positives": "binary",
-    "rest_weight": "softmax",
-    "vector_dropout": "softmax",
-    "popularity_adjustment": "softmax",
-    "user_learning_rate": "softmax",
-}
 # With others of these, tuned values are as good.
 _NO_MATTER = (
     "seed",
@@ -53,6 +28,18 @@ _NO_MATTER = (
     "warm_start",
     "similar_shrinkage",
 )
+# Those and what decides what is learned, or is a search of its own: no matter of a search.
+_NEVER_SEARCHED = ("name", "objective", "loss", "l2_factors", *_NO_MATTER)
+# Without effect but for one loss of interaction.
+_OF_LOSS = {
+    "negatives": "binary",
+    "negative_exponent": "binary",
+    "exclude_positives": "binary",
+    "rest_weight": "softmax",
+    "vector_dropout": "softmax",
+    "popularity_adjustment": "softmax",
+    "user_learning_rate": "softmax",
+}
 
 
 class Dimension(BaseModel):

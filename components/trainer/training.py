@@ -134,15 +134,17 @@ def fit(
     joined = choose(config, model, train, ranking) if ranking and joins(config) else None
     if joined and not config.refit:
         model = join(config, model, train, joined)
-    calibration = calibrate(config, model, train, held)
+    # A joined model is calibrated as a whole, so that before a refit there is nothing to calibrate.
+    calibration = None if joined and config.refit else calibrate(config, model, train, held)
     if config.refit:
         model, _, more, rows = _train(config, sizes, train + held, best, None, None, start)
         spent, seen = spent + more, seen + rows
         adjust(config, model)
         if joined:
             model = join(config, model, train + held, joined)
-            calibration = calibrate(config, model, train + held, None)
-        model.get_layer(CALIBRATION).calibrate(*calibration)
+            calibrate(config, model, train + held, None)
+        elif calibration:
+            model.get_layer(CALIBRATION).calibrate(*calibration)
     seconds = time.perf_counter() - started
     return model, History(
         recorded,
