@@ -7,10 +7,8 @@ computed by the same TFDV generators in memory. tests/e2e and `test_component.py
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +28,9 @@ from components.shared.artifact_types import DataVerdict
 from components.shared.artifacts import FINDINGS_FILE
 from components.shared.errors import DataError
 from components.shared.features import SPLITS, LabelRule
+from pipeline.pipeline import BEAM_ARGS
 from tests.conftest import REPOSITORY
 
-BEAM_ARGS = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
 PASSED = "passed"
 
 
@@ -74,7 +72,7 @@ def run(
     examples.uri, movies.uri = str(folder / "examples"), str(folder / "movies")
     properties = {k: v for k, v in node.exec_properties.items() if v is not None}
     try:
-        executor.Executor(_context()).Do({}, {"examples": [examples], "movies": [movies]}, properties)
+        executor.Executor(_context(folder)).Do({}, {"examples": [examples], "movies": [movies]}, properties)
     except DataError as error:
         return Outcome("ExampleGen", str(error))
 
@@ -119,11 +117,9 @@ def run(
     return done
 
 
-@functools.cache
-def _context() -> base_beam_executor.BaseBeamExecutor.Context:
-    # Once, as TFX builds a package of itself for each.
+def _context(folder: Path) -> base_beam_executor.BaseBeamExecutor.Context:
     return base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=BEAM_ARGS, tmp_dir=tempfile.mkdtemp(), unique_id="1"
+        beam_pipeline_args=BEAM_ARGS, tmp_dir=str(folder / "beam"), unique_id="1"
     )
 
 

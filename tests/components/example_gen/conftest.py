@@ -231,6 +231,7 @@ def ingest(tmp_path: Path) -> Callable[..., Written]:
             beam_pipeline_args=[
                 f"--direct_running_mode={'in_memory' if threads == 1 else 'multi_threading'}",
                 f"--direct_num_workers={threads}",
+                "--sdk_container_image=none",  # or TFX builds a package of itself, 52 MB, for each call
             ],
             tmp_dir=str(tmp_path / "tmp"),
             unique_id="1",
