@@ -11,9 +11,11 @@ from components.ranking import bootstrap
 from components.ranking.evaluation import (
     AUC,
     BASELINE,
+    BIAS_GENRE_REGRESSION,
     BIAS_REGRESSION,
     CANDIDATE,
     EASE,
+    ITEM_KNN,
     LOG_LOSS,
     MOVIE_MEAN,
     POPULARITY,
@@ -24,8 +26,10 @@ OWNERS = {
     BASELINE: "the baseline",
     POPULARITY: "popularity",
     EASE: "EASE",
+    ITEM_KNN: "ItemKNN",
     MOVIE_MEAN: "the movie mean",
     BIAS_REGRESSION: "the bias logistic regression",
+    BIAS_GENRE_REGRESSION: "the user x genre regression",
 }
 
 

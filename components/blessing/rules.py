@@ -14,14 +14,19 @@ from components.models.hyperparameters import Objective
 from components.ranking.evaluation import (
     AUC,
     BASELINE,
+    BIAS_GENRE_REGRESSION,
     BIAS_REGRESSION,
     CANDIDATE,
     EASE,
+    ITEM_KNN,
     LOG_LOSS,
     MOVIE_MEAN,
     POPULARITY,
 )
 from components.shared.features import metric_title
+
+# Good recommenders themselves, with which a model of that objective only has to keep up.
+_GOOD: dict[str, Objective] = {BIAS_GENRE_REGRESSION: "like", EASE: "interaction", ITEM_KNN: "interaction"}
 
 
 @dataclass(frozen=True)
@@ -160,13 +165,16 @@ def decide(
     for floor, metric, of in (
         (MOVIE_MEAN, LOG_LOSS, settings.floors.movie_mean),
         (BIAS_REGRESSION, LOG_LOSS, settings.floors.bias_logistic_regression),
+        (BIAS_GENRE_REGRESSION, LOG_LOSS, settings.floors.bias_genre_logistic_regression),
         (POPULARITY, ranking, settings.floors.popularity),
         (EASE, ranking, settings.floors.ease),
+        (ITEM_KNN, ranking, settings.floors.item_knn),
     ):
         action = _action(of.rule, metric, objective)
-        if floor == EASE and of.rule == "auto":
-            action = "warn" if objective == "interaction" else None
-        if action:
+        if floor in _GOOD and of.rule == "auto":
+            action = "warn" if objective == _GOOD[floor] else None
+        # Without genres there is no regression on them, and of EASE and ItemKNN there is one.
+        if action and (floor not in _GOOD or f"{floor}.{metric}" in per_user):
             results.append(_difference("floor", floor, metric, of.margin, action, figures))
     return results + _changes(comparison, ranking, settings, objective)
 
@@ -308,8 +316,8 @@ def _difference(
 ) -> Result:
     """Candidate less other: broken where the whole interval is on the wrong side of the bar.
 
-    A floor is there to be beaten: where the interval has the bar within, that is told as a warning. With EASE, which is
-    a good recommender, a model only has to keep up.
+    A floor is there to be beaten: where the interval has the bar within, that is told as a warning. With one that is a
+    good recommender a model only has to keep up.
     """
     candidate, reference = figures.of(CANDIDATE, metric), figures.of(other, metric)
     difference = figures.estimate(candidate - reference)
@@ -323,7 +331,7 @@ def _difference(
     else:
         lost = bool(difference.high < bar if at_least else difference.low > bar)
         beaten = bool(difference.low > bar if at_least else difference.high < bar)
-        to_beat = kind == "floor" and other != EASE
+        to_beat = kind == "floor" and other not in _GOOD
         passed = beaten if to_beat else not lost
         if to_beat and not lost and not beaten:
             action = "warn"

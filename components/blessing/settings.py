@@ -38,17 +38,26 @@ class ChangeSettings(_Settings):
 
 
 class Floors(_Settings):
-    """What needs no embeddings and must not be lost against: by log-loss, popularity and EASE by the ranking metric."""
+    """What needs no embeddings and must not be lost against, by log-loss; from popularity on by the ranking metric."""
 
     movie_mean: FloorSettings = Field(FloorSettings(), description="Smoothed share of likes of the movie.")
     bias_logistic_regression: FloorSettings = Field(
         FloorSettings(), description="Logistic regression on user and movie alone."
+    )
+    bias_genre_logistic_regression: FloorSettings = Field(
+        FloorSettings(),
+        description="The same with a weight for each user and genre, with which a model of likes has to keep up; auto:"
+        " warn for like, not looked at for interaction.",
     )
     popularity: FloorSettings = Field(FloorSettings(), description="Ranking by number of likes.")
     ease: FloorSettings = Field(
         FloorSettings(),
         description="Regression of each movie on the others (EASE), with which a ranker has to keep up; auto: warn for"
         " interaction, not looked at for like.",
+    )
+    item_knn: FloorSettings = Field(
+        FloorSettings(),
+        description="Cosines of movies (ItemKNN), which stand in for EASE beyond ranking.max_ease_movies; as ease.",
     )
 
 

@@ -55,8 +55,8 @@ class Executor(base_executor.BaseExecutor):
             )
             for artifact in input_dict.get(key) or []
         }
-        scorers = evaluation.scorers(ratings, models, settings)
         genres = data.genres(read_movies(movies[0].uri), ratings.movie_ids)
+        scorers = evaluation.scorers(ratings, models, genres, settings)
         found = evaluation.evaluate(ratings, scorers, genres, settings)
         (output,) = output_dict["ranking"]
         folder = Path(output.uri)
@@ -144,8 +144,9 @@ class RankingEvaluator(base_component.BaseComponent):
 
     Outputs: `ranking` with two files, and the overall figures (see `figures`) as custom properties.
 
-    metrics.json: what was evaluated; `models` -> `candidate`, `baseline` (where there is one), `popularity`,
-    `movie_mean`, `bias_logistic_regression`, each with `overall` (metric -> `value`, `low`, `high`), `coverage`,
+    metrics.json: what was evaluated; `models` -> `candidate`, `baseline` (where there is one), `ease` or `item_knn`,
+    `popularity`, `movie_mean`, `bias_logistic_regression`, `bias_genre_logistic_regression` (where movies have
+    genres), each with `overall` (metric -> `value`, `low`, `high`), `coverage`,
     `calibration` (`ece`, where the model says how likely a like is) and `slices` (by activity of users, popularity
     and genre of movies); and `differences`: the candidate less each other, paired; and where there is a baseline
     `comparison`, see `comparison.Comparison`: on how many test rows the two may be compared, and where that is not all

@@ -24,12 +24,14 @@ from components.ranking.data import Dataset
 from components.ranking.exported import ExportedModel
 from components.ranking.floors import Ratings
 from components.ranking.frame import ACTIVITIES, Batch, Frame
+from components.ranking.regression import Biases
 from components.ranking.settings import RankingSettings
 from components.shared import features
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 POPULARITY, MOVIE_MEAN, BIAS_REGRESSION = "popularity", "movie_mean", "bias_logistic_regression"
-EASE = "ease"
+BIAS_GENRE_REGRESSION = "bias_genre_logistic_regression"
+EASE, ITEM_KNN = "ease", "item_knn"
 LOG_LOSS, AUC, ECE = "log_loss", "auc", "ece"
 SAMPLED = "sampled_"
 _ALL = ("", "")  # the slice of everything
@@ -63,31 +65,56 @@ class Evaluation:
 
 
 def scorers(
-    data: Dataset, models: Mapping[str, ExportedModel], settings: RankingSettings
+    data: Dataset,
+    models: Mapping[str, ExportedModel],
+    genres: tuple[list[str], np.ndarray],
+    settings: RankingSettings,
 ) -> dict[str, Scorer]:
-    """The models and the floors, fitted here."""
-    train, evaluation, test = (data.splits[split] for split in features.SPLITS)
+    """The models and the floors, fitted here; without genres there is no floor that has them."""
+    test = data.splits[features.TEST_SPLIT]
     found = {}
     for name, model in models.items():
         likes = model.probabilities(data.user_ids[test.users], data.movie_ids[test.movies])
         found[name] = Scorer(likes, _scores_of(model, data))
-    seen = train + evaluation
+    return found | _ranking_floors(data, settings) | _like_floors(data, genres[1], settings)
+
+
+def _ranking_floors(data: Dataset, settings: RankingSettings) -> dict[str, Scorer]:
+    train, evaluation = data.splits[features.TRAIN_SPLIT], data.splits[features.EVAL_SPLIT]
+    num_users, num_movies = len(data.user_ids), len(data.movie_ids)
+    of = train, evaluation, num_users, data.catalogue, num_movies
+    likes_of_movie = floors.popularity(train + evaluation, num_movies)
+    name, fitted = EASE, None
+    if min(len(data.catalogue), len(np.unique(train.users))) > settings.max_ease_movies:
+        name, fitted = ITEM_KNN, floors.item_knn(*of, settings.memory_mb)
+    by_others: floors.Scores = fitted.scores if fitted else floors.ease(*of).scores
+    return {
+        name: Scorer(None, lambda users: by_others(users)[:, data.catalogue]),
+        POPULARITY: Scorer(None, _same_for_all(likes_of_movie[data.catalogue])),
+    }
+
+
+def _like_floors(data: Dataset, member: np.ndarray, settings: RankingSettings) -> dict[str, Scorer]:
+    train, evaluation, test = (data.splits[split] for split in features.SPLITS)
     num_users, num_movies = len(data.user_ids), len(data.movie_ids)
     means = floors.movie_mean(train, evaluation, num_movies)
     biases = floors.bias_logistic_regression(
         train, evaluation, num_users, num_movies, settings.regularisation_values
     )
-    likes_of_movie = floors.popularity(seen, num_movies)
-    regression = floors.ease(train, evaluation, num_users, data.catalogue, num_movies)
-    return found | {
-        EASE: Scorer(None, lambda users: regression.scores(users)[:, data.catalogue]),
-        POPULARITY: Scorer(None, _same_for_all(likes_of_movie[data.catalogue])),
+    found = {
         MOVIE_MEAN: Scorer(means[test.movies], _same_for_all(means[data.catalogue])),
-        # A user's bias does not change the order of the movies.
-        BIAS_REGRESSION: Scorer(
-            biases.probability(test.users, test.movies), _same_for_all(biases.movies[data.catalogue])
-        ),
+        BIAS_REGRESSION: _of_regression(biases, data),
     }
+    if member.any():
+        crossed = floors.bias_genre_logistic_regression(train, evaluation, num_users, member, biases.c)
+        found[BIAS_GENRE_REGRESSION] = _of_regression(crossed, data)
+    return found
+
+
+def _of_regression(fitted: Biases, data: Dataset) -> Scorer:
+    test = data.splits[features.TEST_SPLIT]
+    likes = fitted.probability(test.users, test.movies)
+    return Scorer(likes, lambda users: fitted.scores(users, data.catalogue))
 
 
 def evaluate(

@@ -1,31 +1,38 @@
 """The floors: what needs no embeddings, learned from the same ratings as the models.
 
 - Popularity: a movie's score is the number of its positives.
-- EASE: a movie's score is what a regression on the user's other positives says, see `item_item`.
+- EASE: a movie's score is what a regression on the user's other positives says, see `item_item`. Where there are too
+  many users and movies to invert a matrix of either, ItemKNN stands in: cosines of movies, see `neighbours`.
 - Movie mean: P(like) is the movie's share of likes, drawn towards the share over all movies:
   (likes + s * share) / (ratings + s).
 - Bias logistic regression: P(like) = sigmoid(b + b_user + b_movie), with an L2 penalty on b_user and b_movie:
   the baseline predictor of Koren, "Factorization meets the neighborhood" (2008), eq. 1, with a logistic
   output. It is the dot product model without the dot product.
+- The same with genres: and for each genre of the movie a weight of the user's, with a penalty of their own. What it
+  knows of a taste is what the user has said of the movie's genres. See `regression` for both.
 
-The strengths of s and of the penalties are chosen on eval after learning from train, by the log-loss, that of EASE by
-NDCG; and what is chosen learns from both, as the models do by default (`refit`).
+The strengths of s and of the penalties are chosen on eval after learning from train, by the log-loss, those of EASE
+and ItemKNN by NDCG; and what is chosen learns from both, as the models do by default (`refit`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit
 
-from components.ranking import item_item, metrics
+from components.ranking import item_item, metrics, neighbours
 from components.ranking.metrics import log_losses
+from components.ranking.regression import Biases, Regression
 
 _SMOOTHING = np.geomspace(0.5, 64, 15)
-_JUDGED_USERS, _JUDGED_AT = 2000, 10  # by which the strength of EASE is chosen
+_JUDGED_USERS, _JUDGED_AT = 2000, 10  # by which the strengths of EASE and ItemKNN are chosen
 _WEAKEST, _STRONGEST = 8.0, 0.02  # sklearn's C; what suits one-hot users and movies is far within
+_OF_GENRES = (0.01, 0.03, 0.1, 0.3)  # the same of users x genres
+
+# Scores of users: (codes of B users) -> float (B, M).
+Scores = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -64,32 +71,17 @@ class Ratings:
         )
 
 
-@dataclass(frozen=True)
-class Biases:
-    """A fitted bias logistic regression: logits of ids that were not in the ratings are 0.
-
-    Attributes:
-        intercept: b.
-        users: b_user, float64 (U,).
-        movies: b_movie, float64 (M,).
-    """
-
-    intercept: float
-    users: np.ndarray
-    movies: np.ndarray
-
-    def probability(self, users: np.ndarray, movies: np.ndarray) -> np.ndarray:
-        """P(like) of each pair of codes, float64 (N,)."""
-        return expit(self.intercept + self.users[users] + self.movies[movies])
-
-
 def popularity(ratings: Ratings, num_movies: int) -> np.ndarray:
     """Positives of each movie, float64 (M,)."""
     return np.bincount(ratings.movies, weights=ratings.positive, minlength=num_movies)
 
 
 def ease(
-    train: Ratings, evaluation: Ratings, num_users: int, catalogue: np.ndarray, num_movies: int
+    train: Ratings,
+    evaluation: Ratings,
+    num_users: int,
+    catalogue: np.ndarray,
+    num_movies: int,
 ) -> item_item.ItemItem:
     """The regression of each movie on the others, of the positives of both splits.
 
@@ -106,11 +98,60 @@ def ease(
         return item_item.fit(ratings.users[at], ratings.movies[at], (num_users, num_movies), strength)
 
     number = int(train.positive.sum())
+    judge = _judge(train, evaluation, num_users, catalogue, num_movies)
+    if not number or not judge:
+        return make(train + evaluation, 1.0)
+    strength, _ = item_item.best(
+        item_item.strengths(number), lambda strength: make(train, strength), lambda of: judge(of.scores)
+    )
+    return make(train + evaluation, strength * (number + int(evaluation.positive.sum())) / number)
+
+
+def item_knn(
+    train: Ratings,
+    evaluation: Ratings,
+    num_users: int,
+    catalogue: np.ndarray,
+    num_movies: int,
+    memory_mb: int,
+) -> neighbours.Neighbours:
+    """The nearest neighbours of each movie among the positives of both splits.
+
+    Args:
+        train: Learned from.
+        evaluation: The shrinkage and the number of neighbours are chosen by.
+        num_users: U.
+        catalogue: Codes of the movies that a list may hold.
+        num_movies: M.
+        memory_mb: Memory for the cosines of one chunk of movies.
+    """
+
+    def make(ratings: Ratings, shrinkage: float) -> neighbours.Neighbours:
+        at = ratings.positive
+        shape = (num_users, num_movies)
+        most = max(neighbours.NUMBERS)
+        return neighbours.fit(ratings.users[at], ratings.movies[at], shape, shrinkage, most, memory_mb)
+
+    judge = _judge(train, evaluation, num_users, catalogue, num_movies)
+    shrinkage, number, greatest = neighbours.SHRINKAGES[0], max(neighbours.NUMBERS), -np.inf
+    for tried in neighbours.SHRINKAGES if judge else ():
+        fitted = make(train, tried)
+        for few in neighbours.NUMBERS:
+            figure = judge(fitted.nearest(few).scores) if judge else -np.inf
+            if figure > greatest:
+                shrinkage, number, greatest = tried, few, figure
+    return make(train + evaluation, shrinkage).nearest(number)
+
+
+def _judge(
+    train: Ratings, evaluation: Ratings, num_users: int, catalogue: np.ndarray, num_movies: int
+) -> Callable[[Scores], float] | None:
+    """NDCG of what eval's users like there, of a sample of them; None where there is nothing to judge by."""
     wanted = evaluation.positive & np.isin(evaluation.movies, catalogue)
     users = np.unique(evaluation.users[wanted])
     users = users[np.unique(np.linspace(0, len(users) - 1, min(len(users), _JUDGED_USERS)).astype(int))]
-    if not number or not len(users):
-        return make(train + evaluation, 1.0)
+    if not len(users):
+        return None
     row, column = np.full(num_users, -1), np.full(num_movies, -1)
     row[users], column[catalogue] = np.arange(len(users)), np.arange(len(catalogue))
     candidate, positive = (np.full((len(users), len(catalogue)), value) for value in (True, False))
@@ -121,14 +162,12 @@ def ease(
         at = at & (row[ratings.users] >= 0) & (column[ratings.movies] >= 0)
         mask[row[ratings.users[at]], column[ratings.movies[at]]] = value
 
-    def judge(fitted: item_item.ItemItem) -> float:
-        scores = fitted.scores(users)[:, catalogue]
-        lists = metrics.best(scores, positive & candidate, candidate, _JUDGED_AT)
+    def judge(scores: Scores) -> float:
+        lists = metrics.best(scores(users)[:, catalogue], positive & candidate, candidate, _JUDGED_AT)
         found = metrics.relevance(lists.hits, positive.sum(axis=1), [_JUDGED_AT])
         return float(found[metrics.name("ndcg", _JUDGED_AT)].mean())
 
-    strength, _ = item_item.best(item_item.strengths(number), lambda strength: make(train, strength), judge)
-    return make(train + evaluation, strength * (number + int(evaluation.positive.sum())) / number)
+    return judge
 
 
 def movie_mean(train: Ratings, evaluation: Ratings, num_movies: int) -> np.ndarray:
@@ -144,67 +183,49 @@ def bias_logistic_regression(
     train: Ratings, evaluation: Ratings, num_users: int, num_movies: int, values: int
 ) -> Biases:
     """Fits at `values` strengths of the penalty, the weakest last, and once more at the best on both splits."""
+    none = np.zeros((num_movies, 0), bool)
+    regression = Regression(train, num_users, none)
     strengths = np.geomspace(_STRONGEST, _WEAKEST, values).tolist()
-    fitted = None
-    best, least = strengths[0], np.inf
+    fitted, losses = None, []
     for c in strengths:
         # From the solution before it, which is near.
-        fitted = fit_biases(train, num_users, num_movies, c, fitted)
-        loss = log_losses(evaluation.liked, fitted.probability(evaluation.users, evaluation.movies)).sum()
-        if loss < least:
-            best, least = c, loss
-    return fit_biases(train + evaluation, num_users, num_movies, best, fitted)
+        fitted = regression.fit(c, start=fitted)
+        losses.append(_loss(fitted, evaluation))
+    best = strengths[int(np.argmin(losses))]
+    return Regression(train + evaluation, num_users, none).fit(best, start=fitted)
 
 
-def fit_biases(
-    ratings: Ratings, num_users: int, num_movies: int, c: float, start: Biases | None = None
+def bias_genre_logistic_regression(
+    train: Ratings, evaluation: Ratings, num_users: int, member: np.ndarray, near: float
 ) -> Biases:
-    """Least of c * sum of log-losses + |b_user|^2 / 2 + |b_movie|^2 / 2, by L-BFGS.
-
-    It is the objective of scikit-learn's LogisticRegression(C=c) on one-hot users and movies, at several times
-    the speed: the products with the one-hot matrix are sums by user and by movie.
+    """The bias logistic regression with a weight for each user and genre, fitted to both splits.
 
     Args:
-        ratings: What to learn from.
-        num_users: U; every user's code is below.
-        num_movies: M; every movie's code is below.
-        c: Inverse of the strength of the penalty.
-        start: Where to start.
+        train: Learned from.
+        evaluation: The strengths are chosen by: that of the genres first, then that of the biases.
+        num_users: U.
+        member: bool (M, G), which movie has which genre.
+        near: The strength of the biases that is best without genres; half and twice of it are tried, too.
     """
-    liked = ratings.liked.astype(np.float64)
-    counts = np.concatenate(
-        [
-            [len(ratings)],
-            np.bincount(ratings.users, minlength=num_users),
-            np.bincount(ratings.movies, minlength=num_movies),
-        ]
-    )
-    penalty = np.full(len(counts), 1 / c)
-    penalty[0] = 0
-    # In units in which the curvature is about 1 for all: a user's count is hundreds of times another's, and L-BFGS
-    # would take several times the steps.
-    scale = 1 / np.sqrt(counts / 4 + penalty)
+    regression = Regression(train, num_users, member)
+    best, least, fitted = None, np.inf, None
+    for c_genre in _OF_GENRES:
+        fitted = regression.fit(near, c_genre, fitted)
+        loss = _loss(fitted, evaluation)
+        if loss > least:
+            break  # a weaker penalty is worse still
+        best, least = fitted, loss
+    assert best is not None
+    for c in (near / 2, near * 2):
+        fitted = regression.fit(c, best.c_genre, best)
+        loss = _loss(fitted, evaluation)
+        if loss < least:
+            best, least = fitted, loss
+    return Regression(train + evaluation, num_users, member).fit(best.c, best.c_genre, best)
 
-    def loss(scaled: np.ndarray) -> tuple[float, np.ndarray]:
-        weights = scaled * scale
-        logits = weights[0] + weights[1 : num_users + 1][ratings.users]
-        logits += weights[num_users + 1 :][ratings.movies]
-        error = expit(logits) - liked
-        gradient = penalty * weights
-        gradient[0] += error.sum()
-        gradient[1 : num_users + 1] += np.bincount(ratings.users, error, num_users)
-        gradient[num_users + 1 :] += np.bincount(ratings.movies, error, num_movies)
-        # log(1 + exp(x)) is -log(expit(-x)).
-        value = -log_expit(-logits).sum() - liked @ logits + penalty @ weights**2 / 2
-        return value / len(ratings), gradient * scale / len(ratings)
 
-    first = np.zeros(len(counts))
-    if start is not None:
-        first = np.concatenate([[start.intercept], start.users, start.movies]) / scale
-    found = (
-        minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 300, "gtol": 1e-6}).x * scale
-    )
-    return Biases(float(found[0]), found[1 : num_users + 1], found[num_users + 1 :])
+def _loss(fitted: Biases, ratings: Ratings) -> float:
+    return float(log_losses(ratings.liked, fitted.probability(ratings.users, ratings.movies)).sum())
 
 
 def _shares(ratings: Ratings, num_movies: int, smoothing: float) -> np.ndarray:

@@ -150,6 +150,8 @@ def low_rank(of: ItemItem, rank: int, seed: int) -> tuple[np.ndarray, np.ndarray
 
 def _inverse(gram: np.ndarray, strength: float) -> np.ndarray:
     """(gram + strength I)^-1 of a symmetric matrix, float32, by its Cholesky factor."""
+    if not len(gram):  # without positives, which LAPACK calls an error
+        return np.zeros((0, 0), np.float32)
     gram = np.asfortranarray(gram, np.float64)
     gram[np.diag_indices_from(gram)] += strength
     factor, failed = lapack.dpotrf(gram, lower=1, overwrite_a=1)

@@ -37,6 +37,12 @@ class RankingSettings(BaseModel):
     regularisation_values: int = Field(
         6, ge=1, le=50, description="How many strengths the bias logistic regression chooses from on eval."
     )
+    max_ease_movies: int = Field(
+        6000,
+        ge=1,
+        description="Where the catalogue and the users are more than this, ItemKNN is the floor in place of EASE, which"
+        " inverts a matrix of the fewer of both (at 6000 about a CPU minute).",
+    )
 
     @model_validator(mode="after")
     def _primary_is_one_of_them(self) -> RankingSettings:

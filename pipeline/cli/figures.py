@@ -209,7 +209,11 @@ def _likes(node: Node) -> str:
     of = _properties(node, "ranking")
     if "log_loss" not in of:
         return ""
-    floors = {"movie mean": "movie_mean_log_loss", "bias regression": "bias_logistic_regression_log_loss"}
+    floors = {
+        "movie mean": "movie_mean_log_loss",
+        "bias regression": "bias_logistic_regression_log_loss",
+        "user x genre": "bias_genre_logistic_regression_log_loss",
+    }
     shown = ", ".join(f"{name} {of[key]:.4f}" for name, key in floors.items() if key in of)
     return f"log-loss {of['log_loss']:.4f}" + (f" ({shown})" if shown else "") + _compared(of)
 
@@ -221,7 +225,11 @@ def _ranking(node: Node) -> str:
         f"{title}@{k} {of[f'{metric}@{k}']:.4f} ("
         + ", ".join(
             f"{name} {of[key]:.4f}"
-            for name, key in (("popularity", f"popularity_{metric}@{k}"), ("EASE", f"ease_{metric}@{k}"))
+            for name, key in (
+                ("popularity", f"popularity_{metric}@{k}"),
+                ("EASE", f"ease_{metric}@{k}"),
+                ("ItemKNN", f"item_knn_{metric}@{k}"),
+            )
             if key in of
         )
         + ")"

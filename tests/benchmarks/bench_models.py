@@ -1,9 +1,9 @@
 """The models beside tuned baselines on one split of MovieLens 100K, under both objectives, as tables.
 
 Each model is a run of the pipeline from the ratings to the RankingEvaluator. The baselines see the same train and eval
-rows and are scored on the same test rows: for likes the mean of a movie's labels (smoothed by five likes at the overall
-rate) and a logistic regression on user and movie (scikit-learn, C chosen on eval); for rankings popularity and EASE
-(Steck, "Embarrassingly shallow autoencoders for sparse data", 2019; its strength chosen on test, in its favour).
+rows and are scored on the same test rows: for likes the floors of the RankingEvaluator, which are tuned on eval; for
+rankings popularity and EASE (Steck, "Embarrassingly shallow autoencoders for sparse data", 2019; its strength chosen on
+test, in its favour).
 
     python tests/benchmarks/bench_models.py --seeds 42 43 44
 """
@@ -11,7 +11,6 @@ rate) and a logistic regression on user and movie (scikit-learn, C chosen on eva
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +21,11 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 MODELS = ("dot_product", "two_tower", "mlp", "genre_mlp", "neumf")
+FLOORS = {
+    "movie mean": "movie_mean",
+    "bias regression": "bias_logistic_regression",
+    "bias + user x genre": "bias_genre_logistic_regression",
+}
 COLUMNS = {
     "like": ("auc", "log_loss", "ece"),
     "interaction": ("ndcg@10", "recall@10", "coverage@10"),
@@ -49,14 +53,15 @@ def main() -> None:
                 values = "".join(f"{_spread([run[name] for run in runs]):>18}" for name in names)
                 seconds = np.mean([run["training_cpu_seconds"] for run in runs])
                 print(f"{model:<26}{values}{found['parameters']:>12,}{seconds:>8.0f}", flush=True)
-            examples = str(next(Path(root).glob("*/artifacts/RatingsExampleGen/examples/*")))
             if objective == "interaction":
+                examples = str(next(Path(root).glob("*/artifacts/RatingsExampleGen/examples/*")))
                 popularity = [found[f"popularity_{name}"] for name in names]
                 print(f"{'popularity':<26}{''.join(f'{value:>18.4f}' for value in popularity)}")
                 print(f"{'EASE':<26}{''.join(f'{value:>18.4f}' for value in _ease(examples))}")
             else:
-                for name, values in _baselines(examples).items():
-                    print(f"{name:<26}{''.join(f'{value:>18.4f}' for value in values)}")
+                for title, floor in FLOORS.items():
+                    values = [found[f"{floor}_{name}"] for name in names if f"{floor}_{name}" in found]
+                    print(f"{title:<26}{''.join(f'{value:>18.4f}' for value in values)}")
 
 
 def _run(root: str, path: str, objective: str, model: str, seed: int) -> dict[str, Any]:
@@ -106,47 +111,6 @@ def _ease(examples: str) -> tuple[float, float]:
         found = metrics.relevance(lists.hits, wanted, [10])
         best = max(best, (float(np.nanmean(found["ndcg@10"])), float(np.nanmean(found["recall@10"]))))
     return best
-
-
-def _baselines(examples: str) -> dict[str, tuple[float, float]]:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import log_loss, roc_auc_score
-    from sklearn.preprocessing import OneHotEncoder
-
-    train, evaluation, test = (
-        _read(Path(examples) / f"Split-{split}") for split in ("train", "eval", "test")
-    )
-    ids = np.concatenate([train[0], evaluation[0]])
-    liked = np.concatenate([train[1], evaluation[1]])
-    movies, index = np.unique(ids[:, 1], return_inverse=True)
-    rates = (np.bincount(index, liked) + 5 * liked.mean()) / (np.bincount(index) + 5)
-    rate_of = dict(zip(movies, rates, strict=True))
-    predictions = {"movie mean": np.array([rate_of.get(movie, liked.mean()) for movie in test[0][:, 1]])}
-
-    def regression(c: float, ids: np.ndarray, liked: np.ndarray, asked: np.ndarray) -> np.ndarray:
-        encoder = OneHotEncoder(handle_unknown="ignore").fit(ids)
-        model = LogisticRegression(C=c, max_iter=1000).fit(encoder.transform(ids), liked)
-        return model.predict_proba(encoder.transform(asked))[:, 1]
-
-    best = min((0.1, 0.3, 1, 3), key=lambda c: log_loss(evaluation[1], regression(c, *train, evaluation[0])))
-    predictions[f"bias regression (C={best})"] = regression(best, ids, liked, test[0])
-    return {
-        name: (roc_auc_score(test[1], scores), log_loss(test[1], scores))
-        for name, scores in predictions.items()
-    }
-
-
-def _read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Ids, bytes (N, 2), and whether liked, bool (N,)."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
-
-    spec = {key: tf.io.FixedLenFeature([], tf.string) for key in ("user_id", "movie_id")}
-    spec["rating"] = tf.io.FixedLenFeature([], tf.float32)
-    files = tf.data.TFRecordDataset(sorted(map(str, folder.iterdir())), compression_type="GZIP")
-    rows = list(files.batch(65_536).map(lambda batch: tf.io.parse_example(batch, spec)))
-    ids = [np.concatenate([batch[key].numpy() for batch in rows]) for key in ("user_id", "movie_id")]
-    return np.stack(ids, axis=1), np.concatenate([batch["rating"].numpy() for batch in rows]) >= 4
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
 """The default recommender beside tuned baselines, on data that its settings were not all chosen on, as tables.
 
-Each set goes through the pipeline as it comes, no key changed but `model.objective`, from the ratings to the
-RankingEvaluator. The baselines see the same train and eval rows, are tuned on eval, learn from both, and are scored on
-the same test rows: popularity and EASE (Steck, 2019) by the RankingEvaluator itself; ALS (Hu et al., "Collaborative
-filtering for implicit feedback datasets", 2008, with the penalty of Rendle et al., 2022); ItemKNN (cosines,
-with the nearest k); for likes the bias logistic regression of the RankingEvaluator, and one with a weight for each
-user and genre besides (scikit-learn).
+Each set goes through the pipeline as it comes, no key changed but `model.objective` and, for likes, `model.name`, from
+the ratings to the RankingEvaluator. The baselines see the same train and eval rows, are tuned on eval, learn from both,
+and are scored on the same test rows: by the RankingEvaluator itself its floors, which for likes are the bias logistic
+regression and the one with a weight for each user and genre besides, and for rankings popularity and EASE (Steck,
+2019); ItemKNN by the floor's code; ALS (Hu et al., "Collaborative filtering for implicit feedback datasets", 2008, with
+the penalty of Rendle et al., 2022).
 
 Thinned sets keep 3 to 8 ratings of each user, drawn at random, and are cut at one moment for all
 (`data.split.method=time`).
 
-    python tests/benchmarks/bench_unseen.py --sets ml-100k ml-latest-small
+    python tests/benchmarks/bench_unseen.py --sets ml-100k ml-latest-small --objectives like
 
 Sets but MovieLens 100K are read from ../shared/data beside the clone; those that are not there are left out.
 """
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -34,12 +35,19 @@ sys.path.insert(0, str(REPOSITORY))
 SHARED = REPOSITORY.parent / "shared" / "data"
 SETS = ("ml-100k", "ml-latest-small", "ml-1m-half")
 _COLUMNS = ["user_id", "movie_id", "rating", "timestamp"]
+OBJECTIVES = ("like", "interaction")
+LIKES = ("two_tower", "dot_product")
+FLOORS = {
+    "bias regression": "bias_logistic_regression",
+    "bias + user x genre": "bias_genre_logistic_regression",
+}
 Scores = Callable[[np.ndarray], np.ndarray]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
+    parser.add_argument("--objectives", nargs="+", default=list(OBJECTIVES), choices=OBJECTIVES)
     parser.add_argument("--no-thinned", action="store_true", help="Whole sets only.")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
@@ -48,60 +56,64 @@ def main() -> None:
             if name != "ml-100k" and not Path(path).is_dir():
                 print("" if thinned else f"{name}: left out, as {path} is not there\n", end="")
             elif not (thinned and arguments.no_thinned):
-                _compare(root, name, path, thinned)
+                _compare(root, name, path, thinned, arguments.objectives)
 
 
-def _compare(root: str, name: str, path: str, thinned: bool) -> None:
+def _compare(root: str, name: str, path: str, thinned: bool, objectives: list[str]) -> None:
     overrides = [f"data.path={path}", f"name={name}"]
     if thinned:
         name += ", thinned"
         folder = Path(root) / name.replace(", ", "-")
         _thin(path, folder)
         overrides = [f"data.path={folder}", f"name={folder.name}", "data.split.method=time"]
-        overrides += ["data.layout=csv"]
-    found, like = (_run(root, [*overrides, f"model.objective={task}"]) for task in ("interaction", "like"))
-    folder = next(
-        (Path(root) / overrides[1].removeprefix("name=") / "artifacts").glob("RatingsExampleGen/*/*")
-    )
-    likes, rankings = _baselines(str(folder.parent.parent))
-    print(f"\n{name:<26}{'NDCG@10':>10}{'recall@10':>12}{'CPU s':>8}")
-    print(
-        f"{'Marquee':<26}{found['ndcg@10']:>10.4f}{found['recall@10']:>12.4f}{found['training_cpu_seconds']:>8.1f}"
-    )
-    for other in ("ease", "popularity"):
-        print(f"{other:<26}{found[f'{other}_ndcg@10']:>10.4f}{found[f'{other}_recall@10']:>12.4f}")
-    for other, (ndcg, recall) in rankings.items():
-        print(f"{other:<26}{ndcg:>10.4f}{recall:>12.4f}")
-    print(f"{'':<26}{'AUC':>10}{'log-loss':>12}{'CPU s':>8}")
-    print(f"{'Marquee':<26}{like['auc']:>10.4f}{like['log_loss']:>12.4f}{like['training_cpu_seconds']:>8.1f}")
-    of = "bias_logistic_regression"
-    print(f"{'bias regression':<26}{like[f'{of}_auc']:>10.4f}{like[f'{of}_log_loss']:>12.4f}")
-    for other, (area, loss) in likes.items():
-        print(f"{other:<26}{area:>10.4f}{loss:>12.4f}", flush=True)
+    if "like" in objectives:
+        print(f"\n{name + ', likes':<26}{'AUC':>10}{'log-loss':>12}{'CPU s':>8}")
+        of: dict[str, Any] = {}
+        for model in LIKES:
+            of = _run(root, [*overrides, f"model.name={model}"])
+            seconds = of["training_cpu_seconds"]
+            print(f"{model:<26}{of['auc']:>10.4f}{of['log_loss']:>12.4f}{seconds:>8.1f}", flush=True)
+        for title, floor in FLOORS.items():
+            if f"{floor}_auc" in of:
+                print(f"{title:<26}{of[f'{floor}_auc']:>10.4f}{of[f'{floor}_log_loss']:>12.4f}", flush=True)
+    if "interaction" in objectives:
+        found = _run(root, [*overrides, "model.objective=interaction"])
+        print(f"\n{name + ', rankings':<26}{'NDCG@10':>10}{'recall@10':>12}{'CPU s':>8}")
+        seconds = found["training_cpu_seconds"]
+        print(f"{'dot_product':<26}{found['ndcg@10']:>10.4f}{found['recall@10']:>12.4f}{seconds:>8.1f}")
+        for other in ("ease", "popularity"):
+            print(f"{other:<26}{found[f'{other}_ndcg@10']:>10.4f}{found[f'{other}_recall@10']:>12.4f}")
+        artifacts = Path(root) / overrides[1].removeprefix("name=") / "artifacts"
+        for other, (ndcg, recall) in _baselines(artifacts / "RatingsExampleGen" / "examples").items():
+            print(f"{other:<26}{ndcg:>10.4f}{recall:>12.4f}", flush=True)
 
 
-def _thin(path: str, folder: Path) -> None:
-    """Writes 3 to 8 ratings of each user as ratings.csv."""
-    log = _read(path)
-    random = np.random.default_rng(7)
+def _thin(path: str, folder: Path, seed: int = 7) -> None:
+    """Writes 3 to 8 ratings of each user, and the movies table, in the layout in which they came."""
+    source, ratings, movies, options = _layout(path)
+    log = pd.read_csv(source / ratings, names=_COLUMNS, **options)
+    random = np.random.default_rng(seed)
     log = log.iloc[random.permutation(len(log))]
     place = log.groupby("user_id").cumcount().to_numpy()
     users = pd.factorize(log["user_id"])[0]
-    log = log[place < random.integers(3, 9, users.max() + 1)[users]].sort_values("timestamp", kind="stable")
-    folder.mkdir()
-    log.to_csv(folder / "ratings.csv", index=False)
+    kept = np.sort(log.index[place < random.integers(3, 9, users.max() + 1)[users]])
+    lines = (source / ratings).read_text(encoding="utf-8").splitlines()
+    header = options["header"] is not None
+    folder.mkdir(parents=True)
+    shutil.copy(source / movies, folder)
+    written = [*lines[:header], *(lines[row + header] for row in kept)]
+    (folder / ratings).write_text("\n".join(written) + "\n", encoding="utf-8")
 
 
-def _read(path: str) -> pd.DataFrame:
+def _layout(path: str) -> tuple[Path, str, str, dict[str, Any]]:
+    """Folder, file of the ratings, that of the movies, and how pandas reads the ratings."""
     if path.startswith("builtin:"):
         from components.example_gen import builtin
 
-        return pd.read_csv(
-            Path(builtin.movielens_100k()) / "ml-100k.inter", sep="\t", names=_COLUMNS, header=0
-        )
+        return Path(builtin.movielens_100k()), "ml-100k.inter", "ml-100k.item", {"sep": "\t", "header": 0}
     if (Path(path) / "ratings.dat").exists():
-        return pd.read_csv(Path(path) / "ratings.dat", sep="::", engine="python", names=_COLUMNS)
-    return pd.read_csv(Path(path) / "ratings.csv", names=_COLUMNS, header=0)
+        return Path(path), "ratings.dat", "movies.dat", {"sep": "::", "engine": "python", "header": None}
+    return Path(path), "ratings.csv", "movies.csv", {"header": 0}
 
 
 def _run(root: str, overrides: list[str]) -> dict[str, Any]:
@@ -121,21 +133,20 @@ def _run(root: str, overrides: list[str]) -> dict[str, Any]:
     return {key: value for output in outputs if output for key, value in output.properties.items()}
 
 
-def _baselines(outputs: str) -> tuple[dict[str, tuple[float, float]], dict[str, tuple[float, float]]]:
-    """By likes (AUC, log-loss), and by rankings (NDCG@10, recall@10)."""
-    from components.export.export import read_movies
-    from components.ranking import data
+def _baselines(examples: Path) -> dict[str, tuple[float, float]]:
+    """NDCG@10 and recall@10."""
+    from components.ranking import data, floors
     from components.shared.features import SPLITS, LabelRule
 
-    newest = max(Path(outputs, "examples").iterdir(), key=lambda folder: int(folder.name))
+    newest = max(examples.iterdir(), key=lambda folder: int(folder.name))
     ratings = data.read({split: f"{newest}/Split-{split}/*" for split in SPLITS}, LabelRule())
-    genres = data.genres(read_movies(str(newest).replace("/examples/", "/movies/")), ratings.movie_ids)
-    likes = {"bias + user x genre": _with_genres(ratings, genres[1])} if genres[1].any() else {}
-    rankings = {
+    train, evaluation, test = ratings.splits.values()
+    of = train, evaluation, len(ratings.user_ids), ratings.catalogue, len(ratings.movie_ids)
+    knn = floors.item_knn(*of, memory_mb=256)
+    return {
         "als": _tuned(ratings, _als, itertools.product((32, 64), (0.003, 0.01, 0.03), (0.1, 0.3, 1.0))),
-        "item knn": _tuned(ratings, _knn, itertools.product((50, 200, 10**9), (0.0, 10.0, 100.0))),
+        "item knn": _ranked(ratings, knn.scores, train + evaluation, test),
     }
-    return likes, rankings
 
 
 def _tuned(
@@ -206,44 +217,6 @@ def _solved(x: sparse.csr_matrix, others: np.ndarray, strength: float, weight: f
         gram += (strength * (counts[batch] + weight * len(others)))[:, None, None] * identity
         found[batch] = np.linalg.solve(gram, sums[batch][..., None])[..., 0]
     return found
-
-
-def _knn(x: sparse.csr_matrix, neighbours: float, shrink: float) -> Scores:
-    together = (x.T @ x).toarray()
-    norms = np.sqrt(np.diag(together))
-    cosines = together / (np.outer(norms, norms) + shrink + 1e-9)
-    np.fill_diagonal(cosines, 0)
-    if neighbours < len(cosines):
-        bar = np.partition(cosines, -int(neighbours), axis=1)[:, -int(neighbours)]
-        cosines[cosines < bar[:, None]] = 0
-    return lambda asked: x[asked] @ cosines.T
-
-
-def _with_genres(ratings: Any, genres: np.ndarray) -> tuple[float, float]:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import log_loss, roc_auc_score
-
-    train, evaluation, test = ratings.splits.values()
-    num_users, num_genres = len(ratings.user_ids), genres.shape[1]
-
-    def design(part: Any, scale: float) -> sparse.csr_matrix:
-        rows, of = np.nonzero(genres[part.movies])
-        one = (np.ones(len(part)), (np.arange(len(part)), part.users))
-        other = (np.ones(len(part)), (np.arange(len(part)), part.movies))
-        # As one penalty is for all, a smaller scale is a stronger penalty.
-        crossed = (np.full(len(rows), scale), (rows, part.users[rows] * num_genres + of))
-        shapes = (num_users, len(ratings.movie_ids), num_users * num_genres)
-        blocks = zip((one, other, crossed), shapes, strict=True)
-        return sparse.hstack([sparse.csr_matrix(b, (len(part), n)) for b, n in blocks], "csr")
-
-    def fitted(c: float, scale: float, part: Any, asked: Any) -> np.ndarray:
-        model = LogisticRegression(C=c, max_iter=2000).fit(design(part, scale), part.liked)
-        return model.predict_proba(design(asked, scale))[:, 1]
-
-    grid = itertools.product((0.1, 0.3, 1.0), (0.15, 0.3, 0.6))
-    best = min(grid, key=lambda of: log_loss(evaluation.liked, fitted(*of, train, evaluation)))
-    p = fitted(*best, train + evaluation, test)
-    return roc_auc_score(test.liked, p), log_loss(test.liked, p)
 
 
 if __name__ == "__main__":

@@ -46,12 +46,12 @@ def ranking(tmp_path_factory) -> Path:
         np.array([str(movie).encode() for movie in range(30)], object),
         np.arange(30),
     )
-    settings = RankingSettings(bootstrap_samples=100)
+    settings, genres = RankingSettings(bootstrap_samples=100), (["Drama"], np.arange(30)[:, None] % 2 > 0)
     models = {
         name: Scorer(p[parts[2].users, parts[2].movies], lambda of, p=p: p[of])
         for name, p in (("candidate", probability), ("baseline", np.full((200, 30), 0.5)))
     }
-    found = evaluate(data, models | scorers(data, {}, settings), ([], np.zeros((30, 0), bool)), settings)
+    found = evaluate(data, models | scorers(data, {}, genres, settings), genres, settings)
     folder = tmp_path_factory.mktemp("ranking")
     comparison = {"known": True, "rows": len(parts[2]), "left_out": 0}
     (folder / METRICS_FILE).write_text(json.dumps({**found.report, "comparison": comparison}))

@@ -95,6 +95,35 @@ def test_a_ranker_has_to_keep_up_with_ease_and_is_told_where_it_does_not():
     assert "floor: ease" not in decide(below)
 
 
+@pytest.mark.parametrize(
+    ("floor", "objective", "owner"),
+    [
+        ("bias_genre_logistic_regression", "like", "the user x genre regression's"),
+        ("item_knn", "interaction", "ItemKNN's"),
+    ],
+)
+def test_a_good_floor_warns_of_a_real_loss_where_it_is_there(floor, objective, owner):
+    """Refuses where it is configured to, is of its objective alone, and missed by nobody where there is none."""
+    rule = f"floor: {floor}"
+    even = {**FLOORS, floor: (0.9, 0.20, 0.1)}
+    near = decide(users(candidate=(0.9, 0.20, 0.1), **even), objective=objective)
+    assert near[rule].low < 0 < near[rule].high
+    assert near[rule].passed
+    below = users(candidate=(0.65, 0.16, 0.1), **even)
+    told = decide(below, objective=objective)
+    assert verdict(told)
+    assert (told[rule].passed, told[rule].action) == (False, "warn")
+    assert owner in told[rule].sentence
+    assert told[rule].sentence.endswith("it does not keep up with this floor")
+    assert not verdict(decide(below, objective=objective, floors={floor: {"rule": "gate"}}))
+    assert rule not in decide(below, objective=objective, floors={floor: {"rule": "ignore"}})
+    other = {"like": "interaction", "interaction": "like"}[objective]
+    assert rule not in decide(below, objective=other)
+    assert rule not in decide(
+        users(candidate=(0.9, 0.2, 0.1), **FLOORS), objective=objective, floors={floor: {"rule": "gate"}}
+    )
+
+
 def test_a_model_below_a_floor_is_refused():
     results = decide(users(candidate=(0.45, 0.2, 0.1), **FLOORS))
     assert not verdict(results)

@@ -168,17 +168,38 @@ def test_sampled_candidates_are_the_positives_and_so_many_others(large):
 NO_GENRES_LARGE: tuple[list[str], np.ndarray] = ([], np.zeros((900, 0), bool))
 
 
+GENRES_LARGE: tuple[list[str], np.ndarray] = (["Drama", "War"], np.arange(1800).reshape(900, 2) % 3 > 0)
+
+
 def test_floors_are_fitted_to_the_likes(large):
-    found = scorers(large, {}, RankingSettings())
-    assert set(found) == {"ease", "popularity", "movie_mean", "bias_logistic_regression"}
+    found = scorers(large, {}, GENRES_LARGE, RankingSettings())
+    likes = {"movie_mean", "bias_logistic_regression", "bias_genre_logistic_regression"}
+    assert set(found) == {"ease", "popularity", *likes}
     users = np.array([0, 5])
     for model in found.values():
         assert model.scores(users).shape == (2, 900)
     # These likes are coins of .6: nothing does better, and a floor should not do much worse.
     report = evaluate(large, found, NO_GENRES_LARGE, RankingSettings(bootstrap_samples=100)).report
     entropy = -(0.6 * math.log(0.6) + 0.4 * math.log(0.4))
-    for name in ("movie_mean", "bias_logistic_regression"):
+    for name in likes:
         assert report["models"][name]["overall"]["log_loss"]["value"] == pytest.approx(entropy, abs=0.02)
+
+
+def test_without_genres_there_is_no_regression_on_them(large):
+    assert "bias_genre_logistic_regression" not in scorers(large, {}, NO_GENRES_LARGE, RankingSettings())
+    none = (["Drama"], np.zeros((900, 1), bool))
+    assert "bias_genre_logistic_regression" not in scorers(large, {}, none, RankingSettings())
+
+
+@pytest.mark.parametrize(("bar", "name"), [(899, "item_knn"), (900, "ease")])
+def test_beyond_its_size_neighbours_stand_in_for_ease(large, bar, name):
+    """900 movies of 1,200 users: the fewer of both count."""
+    found = scorers(large, {}, NO_GENRES_LARGE, RankingSettings(max_ease_movies=bar))
+    assert {"ease", "item_knn"} & set(found) == {name}
+    assert found[name].likes is None
+    scores = found[name].scores(np.array([3, 9]))
+    assert scores.shape == (2, 900)
+    assert np.isfinite(scores).all()
 
 
 def test_genres_by_movie():

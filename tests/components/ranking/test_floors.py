@@ -1,14 +1,13 @@
-"""The floors: by hand, and as scikit-learn fits them."""
+"""The floors: by hand, and what is chosen on eval."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import sparse
-from sklearn.linear_model import LogisticRegression
 
 from components.ranking import floors
 from components.ranking.floors import Ratings
+from components.ranking.regression import Biases, Regression
 
 
 def ratings(*rows: tuple[int, int, int]) -> Ratings:
@@ -34,15 +33,17 @@ def test_popularity_counts_likes():
     ]
 
 
-def test_ease_finds_what_is_watched_together():
-    """Pairs of movies that the same users watch; its strength is chosen on eval, and it is fitted to both."""
+@pytest.mark.parametrize("floor", ["ease", "item_knn"])
+def test_what_is_watched_together_is_found(floor):
+    """Pairs of movies that the same users watch; the strength is chosen on eval, and both splits are learned from."""
     random = np.random.default_rng(3)
     first = random.integers(0, 20, (80, 5)) * 2
     pairs = np.stack([np.repeat(np.arange(80), 10), np.concatenate([first, first + 1], axis=1).reshape(-1)])
     users, movies = np.unique(pairs, axis=1)
     held = random.random(len(users)) < 0.2
     train, evaluation = (Ratings(users[at], movies[at], np.ones(at.sum(), bool)) for at in (~held, held))
-    fitted = floors.ease(train, evaluation, 80, np.arange(40), 40)
+    fit, memory = getattr(floors, floor), (64,) if floor == "item_knn" else ()
+    fitted = fit(train, evaluation, 80, np.arange(40), 40, *memory)
     scores = fitted.scores(np.arange(80))
     for user in (0, 7):
         seen = set(movies[users == user].tolist())
@@ -50,7 +51,8 @@ def test_ease_finds_what_is_watched_together():
         others = [movie for movie in range(40) if movie not in seen and (movie ^ 1) not in seen]
         assert not partners or scores[user, partners].min() > scores[user, others].max()
     nothing = Ratings(*(np.zeros(0, int),) * 2, np.zeros(0, bool))
-    assert floors.ease(train, nothing, 80, np.arange(40), 40).scores(np.array([1])).shape == (1, 40)
+    for none in ((train, nothing), (nothing, evaluation), (nothing, nothing)):
+        assert fit(*none, 80, np.arange(40), 40, *memory).scores(np.array([1])).shape == (1, 40)
 
 
 def test_movie_mean_is_drawn_towards_the_share_of_all():
@@ -69,34 +71,53 @@ def test_movie_mean_of_likes_alone_is_no_certainty():
     assert ((means > 0) & (means < 1)).all()
 
 
-@pytest.mark.parametrize("c", [0.05, 1.0, 8.0])
-def test_biases_are_those_of_scikit_learn(c):
-    train = simulated(1500)
-    rows = np.arange(len(train))
-    design = sparse.csr_matrix((np.ones(len(train)), (rows, train.users)), (len(train), 60))
-    design = sparse.hstack([design, sparse.csr_matrix((np.ones(len(train)), (rows, train.movies)))]).tocsr()
-    theirs = LogisticRegression(C=c, tol=1e-8, max_iter=1000).fit(design, train.liked)
-    ours = floors.fit_biases(train, 60, 40, c)
-    expected = theirs.predict_proba(design)[:, 1]
-    np.testing.assert_allclose(ours.probability(train.users, train.movies), expected, atol=1e-3)
-    assert ours.intercept == pytest.approx(theirs.intercept_[0], abs=5e-3)
-
-
-def test_ids_that_were_never_rated_have_no_bias():
-    fitted = floors.fit_biases(simulated(500), 62, 45, 1.0)
-    assert np.abs(fitted.users[60:]).max() == np.abs(fitted.movies[40:]).max() == 0
-    assert fitted.probability(np.array([61]), np.array([44]))[0] == pytest.approx(
-        1 / (1 + np.exp(-fitted.intercept))
-    )
-
-
 def test_strength_is_chosen_on_eval_and_the_fit_is_of_both_splits():
     train, evaluation, test = simulated(3000), simulated(500, seed=1), simulated(3000, seed=2)
     chosen = floors.bias_logistic_regression(train, evaluation, 60, 40, 6)
 
-    def loss(fitted: floors.Biases) -> float:
-        return floors.log_losses(test.liked, fitted.probability(test.users, test.movies)).mean()
+    none = np.zeros((40, 0), bool)
+    both = Regression(train + evaluation, 60, none)
+    losses = [loss(both.fit(c), test) for c in np.geomspace(0.02, 8, 6)]
+    assert loss(chosen, test) <= min(losses) + 0.005
+    assert loss(chosen, test) < max(losses)
 
-    losses = [loss(floors.fit_biases(train + evaluation, 60, 40, c)) for c in np.geomspace(0.02, 8, 6)]
-    assert loss(chosen) <= min(losses) + 0.005
-    assert loss(chosen) < max(losses)
+
+def loss(fitted: Biases, ratings: Ratings) -> float:
+    return floors.log_losses(ratings.liked, fitted.probability(ratings.users, ratings.movies)).mean()
+
+
+def tastes(rows: int, seed: int, taste: float) -> tuple[Ratings, np.ndarray]:
+    """Likes of a world in which users differ in the genres they like, as much as `taste` says; and the genres."""
+    of_genres, world = np.random.default_rng(seed), np.random.default_rng(98)
+    member = world.random((40, 4)) < 0.4
+    likings = taste * world.normal(size=(60, 4))
+    users, movies = of_genres.integers(0, 60, rows), of_genres.integers(0, 40, rows)
+    logits = (likings[users] * member[movies]).sum(axis=1)
+    return Ratings(users, movies, of_genres.random(rows) < 1 / (1 + np.exp(-logits))), member
+
+
+def test_genres_help_where_users_differ_in_them_and_do_no_harm_where_not():
+    for taste, helps in ((1.0, True), (0.0, False)):
+        (train, member), (evaluation, _), (test, _) = (
+            tastes(rows, seed, taste) for seed, rows in enumerate((4000, 600, 4000))
+        )
+        plain = floors.bias_logistic_regression(train, evaluation, 60, 40, 6)
+        crossed = floors.bias_genre_logistic_regression(train, evaluation, 60, member, plain.c)
+        if helps:
+            assert loss(crossed, test) < loss(plain, test) - 0.02
+            assert crossed.c_genre > 0.01  # not the strongest penalty
+        else:
+            assert crossed.c_genre == 0.01
+            assert loss(crossed, test) < loss(plain, test) + 0.002
+        # It has learned from eval, too: as one fit to both splits at its own strengths.
+        again = Regression(train + evaluation, 60, member).fit(crossed.c, crossed.c_genre)
+        pairs = test.users, test.movies
+        np.testing.assert_allclose(crossed.probability(*pairs), again.probability(*pairs), atol=2e-3)
+
+
+def test_without_eval_rows_there_are_regressions_all_the_same():
+    train, member = tastes(500, 0, 1.0)
+    nothing = train[np.zeros(0, int)]
+    plain = floors.bias_logistic_regression(train, nothing, 60, 40, 3)
+    crossed = floors.bias_genre_logistic_regression(train, nothing, 60, member, plain.c)
+    assert np.isfinite(crossed.probability(train.users, train.movies)).all()
