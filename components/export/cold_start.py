@@ -1,10 +1,14 @@
 """Cold start: what stands in for users and movies that training has not seen.
 
 Unknown users get what everybody likes. Of movie i with k_i positives in n_i trials (like: likes in its ratings;
-interaction: its positives in all users), with share p_i ~ Beta(s * p, s * (1 - p)), p being the share over all movies
-and s the strength of greatest marginal likelihood (empirical Bayes):
+interaction: its positives in all users), with share p_i ~ Beta(s * q_i, s * (1 - q_i)), s being the strength of greatest
+marginal likelihood (empirical Bayes):
 
-- quality: the posterior mean m_i = (k_i + s * p) / (n_i + s); it is the probability of an unknown user.
+- prior: q_i is the share over all movies; for likes, sigmoid of a ridge regression on the movie's genres and year, to
+  which movies with few ratings are drawn. In it a rating of movie i weighs (s + 1) / (n_i + s), as the ratings of one
+  movie are alike: the quasi-likelihood of a beta-binomial, Williams, "Extra-binomial variation in logistic linear
+  models" (1982).
+- quality: the posterior mean m_i = (k_i + s * q_i) / (n_i + s); it is the probability of an unknown user.
 - blend: m_i * (n_i / max n) ** `POPULARITY`, between the quality (exponent 0) and the popularity among likes (1): the
   probability that a user watches the movie and likes it, where watching is tempered. With n_i the same for all
   movies it is the order of popularity. Source: the exponent as in Steck, "Item popularity and recommendation
@@ -12,8 +16,8 @@ and s the strength of greatest marginal likelihood (empirical Bayes):
 
 Unknown movies get rows of their own in the tables of embeddings and biases: a level, and the deviation from it that a
 ridge regression of the trained rows predicts from genres and years. In it a row weighs n_i / (n_i + H), since one that
-few ratings have made is mostly noise and penalty; the strength is that of the least leave-one-out error. The level is
-the out-of-vocabulary row, where training had any (those of eval, which it is refitted on): what is unknown is
+few ratings have made is mostly noise and penalty; the strength is that of the least leave-one-out error. (What unknown
+users are told of them is the prior where that has features.) The level is the out-of-vocabulary row, where training had any (those of eval, which it is refitted on): what is unknown is
 no random movie, but mostly one that few watch. A model with a movie tower has vectors for genres and years already;
 there only biases deviate. Source: Gantner et al., "Learning attribute-to-feature mappings for cold-start
 recommendations" (2010).
@@ -25,7 +29,8 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-from scipy.special import betaln
+from scipy.optimize import minimize
+from scipy.special import betaln, expit, log_expit, logit
 
 from components.models import has_movie_tower
 from components.models.layers import IdEmbedding
@@ -35,6 +40,7 @@ POPULARITY = 0.25
 _STRENGTHS = np.geomspace(0.5, 512, 41)
 _HALF = 10.0  # H
 _RIDGES = np.geomspace(0.1, 1000, 13)
+_PRIOR_RIDGE = 10.0  # features move a movie's log-odds by about 1 / sqrt(10)
 
 
 @dataclass(frozen=True)
@@ -45,15 +51,22 @@ class Crowd:
         counts: Training rows of each, positives alone with interaction; int64 (M + buckets,).
         probability: Smoothed mean, float32 (M + buckets,).
         blend: What unknown users' recommendations are ranked by, float32 (M,).
+        prior: What features say of a movie's log-odds: a weight of each, and the intercept, (F + 1,); None without.
     """
 
     counts: np.ndarray
     probability: np.ndarray
     blend: np.ndarray
+    prior: np.ndarray | None = None
 
 
 def crowd(
-    movies: np.ndarray, positive: np.ndarray, num_movies: int, buckets: int, num_users: int | None = None
+    movies: np.ndarray,
+    positive: np.ndarray,
+    num_movies: int,
+    buckets: int,
+    num_users: int | None = None,
+    known: np.ndarray | None = None,
 ) -> Crowd:
     """Counts the training rows.
 
@@ -63,6 +76,7 @@ def crowd(
         num_movies: M.
         buckets: Number of out-of-vocabulary buckets of movies.
         num_users: For the objective interaction: the trials of each movie.
+        known: For the objective like: features of the movies of the vocabulary, see `design`, (M, F).
     """
     size = num_movies + buckets
     rows, likes = (np.bincount(movies[at], minlength=size) for at in (slice(None), np.asarray(positive) > 0))
@@ -72,18 +86,49 @@ def crowd(
         trials = np.full(size, max(num_users, likes.max(initial=1)))
         positives = np.where(np.arange(size) < num_movies, likes, 0)
     share = (positives.sum() + 1) / (trials.sum() + 2)  # never 0 or 1
-    rest, k, n = 1 - share, positives[:num_movies], trials[:num_movies]
-    likelihoods = [
-        (betaln(k + s * share, n - k + s * rest) - betaln(s * share, s * rest)).sum() for s in _STRENGTHS
-    ]
-    s = _STRENGTHS[int(np.argmax(likelihoods))]
-    mean = (positives + s * share) / (trials + s)
+    k, n = positives[:num_movies], trials[:num_movies]
+    prior, shares = None, np.full(size, share)
+    if known is not None and num_movies:
+        prior = _prior(known, k, n, share, _strength(k, n, shares[:num_movies]))
+        shares[:num_movies] = expit(known @ prior[:-1] + prior[-1])
+        shares[num_movies:] = shares[:num_movies].mean()  # of an unknown movie: it is a movie
+    s = _strength(k, n, shares[:num_movies])
+    mean = (positives + s * shares) / (trials + s)
     popularity = (n / max(n.max(initial=1), 1)) ** POPULARITY
     return Crowd(
         rows if num_users is None else likes,
         mean.astype(np.float32),
         (mean[:num_movies] * popularity).astype(np.float32),
+        prior,
     )
+
+
+def _strength(positives: np.ndarray, trials: np.ndarray, shares: np.ndarray) -> float:
+    """That of the greatest marginal likelihood."""
+    rest = 1 - shares
+    likelihoods = [
+        (betaln(positives + s * shares, trials - positives + s * rest) - betaln(s * shares, s * rest)).sum()
+        for s in _STRENGTHS
+    ]
+    return float(_STRENGTHS[int(np.argmax(likelihoods))])
+
+
+def _prior(
+    known: np.ndarray, positives: np.ndarray, trials: np.ndarray, share: float, strength: float
+) -> np.ndarray:
+    """A ridge regression of the log-odds on features: their weights, and the intercept, float64 (F + 1,)."""
+    columns = np.concatenate([known, np.ones((len(known), 1))], axis=1)
+    centre = np.append(np.zeros(known.shape[1]), logit(share))
+    penalty = np.append(np.full(known.shape[1], _PRIOR_RIDGE), 0.01)  # so that likes alone stay finite
+    weights = (strength + 1) / (trials + strength)
+    liked, rated = weights * positives, weights * trials
+
+    def loss(found: np.ndarray) -> tuple[float, np.ndarray]:
+        odds = columns @ found
+        value = -(liked @ odds + rated @ log_expit(-odds)) + penalty @ (found - centre) ** 2 / 2
+        return value, columns.T @ (rated * expit(odds) - liked) + penalty * (found - centre)
+
+    return np.asarray(minimize(loss, centre, jac=True, method="L-BFGS-B").x)
 
 
 def support(found: Crowd, num_movies: int, shrinkage: float) -> np.ndarray:
@@ -145,8 +190,11 @@ def cold_probability(found: Crowd, known: np.ndarray, cold: np.ndarray) -> np.nd
     """What unknown users are told of cold movies, float32 (C,): the buckets' mean, and a deviation by features."""
     number = len(known)
     of_known = found.probability[:number]
-    _, deviations = ridge(known, of_known[:, None], found.counts[:number], cold)
     level = np.average(found.probability[number:], weights=found.counts[number:] + 1)
+    if found.prior is not None:
+        odds = [of @ found.prior[:-1] + found.prior[-1] for of in (known, cold)]
+        return expit(odds[1] + logit(level) - logit(expit(odds[0]).mean())).astype(np.float32)
+    _, deviations = ridge(known, of_known[:, None], found.counts[:number], cold)
     return np.clip(level + deviations[:, 0], of_known.min(), of_known.max()).astype(np.float32)
 
 

@@ -53,8 +53,8 @@ class DotProductConfig(ModelConfig):
     l2_factors: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0, 3.0),
         min_length=1,
-        description="Multiples of embedding_l2 to train with in turn, of which the validation metric chooses; 1 where"
-        " embedding_l2 is set.",
+        description="Multiples of all L2 penalties to train with in turn, of which the validation metric chooses; 1"
+        " where embedding_l2 is set.",
     )
     name: str = Field("dot_product", description="Name of the model in the registry.")
     use_bias: bool = Field(True, description="Whether to add a user, a movie and a global bias to the logit.")

@@ -63,8 +63,8 @@ class ModelConfig(BaseModel):
     l2_factors: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0,),
         min_length=1,
-        description="Multiples of embedding_l2 to train with in turn, of which the validation metric chooses; 1 where"
-        " embedding_l2 is set.",
+        description="Multiples of all L2 penalties to train with in turn, of which the validation metric chooses; 1"
+        " where embedding_l2 is set.",
     )
     l2_exponent: float = Field(
         0.5,
@@ -89,7 +89,8 @@ class ModelConfig(BaseModel):
     batch_size: int = Field(
         1024,
         ge=1,
-        description="Rows in a training step; positives for interaction, users with the loss softmax.",
+        description="Rows in a training step, of likes fewer where an epoch would have less than 64 steps; positives for"
+        " interaction, users with the loss softmax.",
     )
     epochs: int = Field(60, ge=1, description="Most passes over the training rows.")
     patience: int = Field(

@@ -1,7 +1,7 @@
 """Two towers: a user's vector, and a movie's from its id, genres and year, so that a new movie has one too.
 
-Model: logit = <f(p_u), g(q_i + mean of its genres' vectors + its year's vector)> + b_i + b; f and g are dense ReLU
-layers with a linear one of embedding_dim units at the end, or nothing where `hidden_units` is empty (the default).
+Model: logit = <f(p_u), g(q_i + mean of its genres' vectors + its year's vector)> + b_u + b_i + b; f and g are dense
+ReLU layers with a linear one of embedding_dim units at the end, or nothing where `hidden_units` is empty (the default).
 Loss: of the objective, see `components.trainer.losses`, plus L2.
 Source: Yi et al., "Sampling-bias-corrected neural modeling for large corpus item recommendations" (2019) for the
 towers; Kula, "Metadata embeddings for user and item cold-start recommendations" (2015) for the sum of features.
@@ -18,6 +18,7 @@ from components.models import (
     GLOBAL_BIAS,
     MOVIE_BIAS,
     MOVIE_EMBEDDING,
+    USER_BIAS,
     USER_EMBEDDING,
     Model,
     VocabularySizes,
@@ -58,7 +59,7 @@ class TwoTowerConfig(ModelConfig):
         0.0, ge=0, lt=1, description="Fraction of the hidden layers' outputs dropped in training."
     )
     feature_l2: float = Field(0.03, ge=0, description="L2 penalty on the vectors of genres and years.")
-    bias_l2: float = Field(0.001, ge=0, description="L2 penalty on the movies' biases.")
+    bias_l2: float = Field(0.001, ge=0, description="L2 penalty on the biases that a training row looks up.")
 
 
 def space(config: ModelConfig) -> dict[str, Dimension]:
@@ -101,8 +102,11 @@ def build(config: TwoTowerConfig, sizes: VocabularySizes) -> keras.Model:
     movie_vector = _tower(config, keras.layers.Add(name="movie_features")(features), _MOVIE_VECTOR)
     user_vector = _tower(config, ids(sizes.user_id, USER_EMBEDDING)(user), _USER_VECTOR)
     dot = keras.layers.Dot(axes=1, name="dot")([user_vector, movie_vector])
-    bias = ids(sizes.movie_id, MOVIE_BIAS, 1, l2=config.bias_l2, embeddings_initializer="zeros")(movie)
-    logit = GlobalBias(name=GLOBAL_BIAS)(keras.layers.Add(name="biased")([dot, bias]))
+    biases = [
+        ids(size, name, 1, l2=config.bias_l2, embeddings_initializer="zeros")(of)
+        for size, name, of in ((sizes.user_id, USER_BIAS, user), (sizes.movie_id, MOVIE_BIAS, movie))
+    ]
+    logit = GlobalBias(name=GLOBAL_BIAS)(keras.layers.Add(name="biased")([dot, *biases]))
     return keras.Model([user, movie, genres, year], probability(logit), name=config.name)
 
 
@@ -111,8 +115,11 @@ def vectors(model: keras.Model, users: Mapping[str, Any], movies: Mapping[str, A
     from keras import ops
 
     user = _submodel(model, [USER], _USER_VECTOR)(users[USER])
-    bias = ops.take(ops.convert_to_tensor(model.get_layer(MOVIE_BIAS).embeddings), movies[MOVIE], axis=0)
-    bias = ops.transpose(bias) + ops.convert_to_tensor(model.get_layer(GLOBAL_BIAS).bias)
+    of_user, of_movie = (
+        ops.take(ops.convert_to_tensor(model.get_layer(name).embeddings), ids, axis=0)
+        for name, ids in ((USER_BIAS, users[USER]), (MOVIE_BIAS, movies[MOVIE]))
+    )
+    bias = of_user + ops.transpose(of_movie) + ops.convert_to_tensor(model.get_layer(GLOBAL_BIAS).bias)
     return user, movie_vectors(model, movies), bias
 
 

@@ -1,6 +1,6 @@
 """What a model learns by: the losses, and the batches of an epoch.
 
-Losses, means over the rows of a batch; L2 comes on top:
+Losses, means over the rows of a batch; L2, times a strength, comes on top:
 
 - `binary`, objective like: cross-entropy of the label.
 - `binary`, objective interaction: cross-entropy of positives (1) and of `negatives` drawn ones a positive (0), drawn
@@ -37,6 +37,8 @@ from components.trainer.negatives import Negatives
 from components.trainer.rows import MOVIE, USER, Arrays, Rows
 
 LABEL = "label"
+# Of likes: steps of an epoch, where a step has that many rows at least.
+_FEWEST_STEPS, _FEWEST_ROWS = 64, 32
 
 
 # A part of an epoch: arrays, the order in which their rows are taken, (steps, rows of a step).
@@ -49,14 +51,14 @@ class Task:
 
     Attributes:
         parts: The parts of an epoch, drawn and shuffled anew.
-        loss: Of a batch, rows of the arrays of a part, and of the number of the step.
+        loss: Of a batch, rows of the arrays of a part; of the number of the step; and of what the penalties are times.
         examples: How many rows an epoch has, negatives included.
         steps: How many steps.
         lazy_users: Whether a batch has each user once at most, and so steps for the users' vectors of the batch alone.
     """
 
     parts: Callable[[np.random.Generator], Iterator[Part]]
-    loss: Callable[[dict[str, tf.Tensor], tf.Tensor], tf.Tensor]
+    loss: Callable[[dict[str, tf.Tensor], tf.Tensor, tf.Tensor], tf.Tensor]
     examples: int
     steps: int
     lazy_users: bool = False
@@ -65,17 +67,19 @@ class Task:
 def _like(config: ModelConfig, model: keras.Model, rows: Rows) -> Task:
     core = logits(model)
     labels = rows.y.astype(np.float32)
+    # A small log in steps of many rows would end before Adam has got anywhere.
+    batch_size = min(config.batch_size, max(math.ceil(len(rows) / _FEWEST_STEPS), _FEWEST_ROWS))
 
     def parts(random: np.random.Generator) -> Iterator[Part]:
         for at in _in_memory(config, {**rows.x, LABEL: labels}, random):
             arrays = {key: np.asarray(values[at], np.int32) for key, values in rows.x.items()}
-            yield {**arrays, LABEL: labels[at]}, _order(random, len(arrays[USER]), config.batch_size)
+            yield {**arrays, LABEL: labels[at]}, _order(random, len(arrays[USER]), batch_size)
 
-    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor) -> tf.Tensor:
+    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
         x = {**batch, **rows.movie_inputs(batch[MOVIE])}
-        return _cross_entropy(core, x, batch[LABEL])
+        return _cross_entropy(core, x, batch[LABEL], strength)
 
-    return Task(parts, loss, len(rows), _steps(len(rows), config.batch_size))
+    return Task(parts, loss, len(rows), _steps(len(rows), batch_size))
 
 
 def _against_negatives(config: ModelConfig, model: keras.Model, rows: Rows) -> Task:
@@ -95,13 +99,12 @@ def _against_negatives(config: ModelConfig, model: keras.Model, rows: Rows) -> T
         arrays = {USER: users, MOVIE: np.concatenate([movies[:, None], drawn], axis=1)}
         yield arrays, _order(random, len(users), config.batch_size)
 
-    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor) -> tf.Tensor:
+    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
         number = config.negatives + 1
         asked = tf.reshape(batch[MOVIE], [-1])
         labels = tf.reshape(tf.one_hot(tf.zeros_like(batch[USER]), number), [-1])
-        return _cross_entropy(
-            core, {USER: tf.repeat(batch[USER], number), **rows.movie_inputs(asked)}, labels
-        )
+        x = {USER: tf.repeat(batch[USER], number), **rows.movie_inputs(asked)}
+        return _cross_entropy(core, x, labels, strength)
 
     return Task(parts, loss, len(users) * (config.negatives + 1), _steps(len(users), config.batch_size))
 
@@ -114,7 +117,7 @@ def _in_batch(config: ModelConfig, model: keras.Model, rows: Rows) -> Task:
     def parts(random: np.random.Generator) -> Iterator[Part]:
         yield {USER: users, MOVIE: movies}, _order(random, len(users), config.batch_size)
 
-    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor) -> tf.Tensor:
+    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
         scores = pair_logits(model, {USER: batch[USER]}, rows.movie_inputs(batch[MOVIE]))
         scores -= tf.gather(log_q, batch[MOVIE])
         # The same movie in another row is no negative.
@@ -122,7 +125,7 @@ def _in_batch(config: ModelConfig, model: keras.Model, rows: Rows) -> Task:
         itself = tf.eye(tf.shape(scores)[0], dtype=tf.bool)
         scores = tf.where(same & ~itself, -1e9, scores)
         likelihood = tf.linalg.diag_part(scores) - tf.reduce_logsumexp(scores, axis=1)
-        return _penalty(config, model, rows) - tf.reduce_mean(likelihood)
+        return strength * _penalty(config, model, rows) - tf.reduce_mean(likelihood)
 
     return Task(parts, loss, len(users), _steps(len(users), config.batch_size))
 
@@ -153,7 +156,7 @@ def _softmax(config: ModelConfig, model: keras.Model, rows: Rows) -> Task:
             arrays = {USER: active[chosen].astype(np.int32), LABEL: targets}
             yield arrays, _order(random, len(chosen), config.batch_size)
 
-    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor) -> tf.Tensor:
+    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
         user, movie, bias = pair_vectors(model, {USER: batch[USER]}, catalogue)
         if config.vector_dropout:
             seed = tf.stack([tf.constant(config.seed, tf.int64), tf.cast(step_number, tf.int64)])
@@ -161,7 +164,8 @@ def _softmax(config: ModelConfig, model: keras.Model, rows: Rows) -> Task:
         scores = tf.matmul(user, movie, transpose_b=True) + bias + unseen
         likelihood = tf.reduce_sum(batch[LABEL] * tf.nn.log_softmax(scores), axis=1)
         # Of an average user's positives, so that users weigh as their positives in every batch alike.
-        return _penalty(config, model, rows, batch[USER]) - tf.reduce_mean(likelihood) / a_user
+        penalty = strength * _penalty(config, model, rows, batch[USER])
+        return penalty - tf.reduce_mean(likelihood) / a_user
 
     return Task(parts, loss, len(users), _steps(len(active), config.batch_size), lazy_users=True)
 
@@ -174,12 +178,14 @@ TASKS: dict[tuple[str, str], Callable[[ModelConfig, keras.Model, Rows], Task]] =
 }
 
 
-def _cross_entropy(core: keras.Model, x: dict[str, tf.Tensor], labels: tf.Tensor) -> tf.Tensor:
+def _cross_entropy(
+    core: keras.Model, x: dict[str, tf.Tensor], labels: tf.Tensor, strength: tf.Tensor
+) -> tf.Tensor:
     """Mean cross-entropy, and the penalties of the layers."""
     inputs = {tensor.name: x[tensor.name] for tensor in core.inputs}
     scores = tf.reshape(core(inputs, training=True), [-1])
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, scores)
-    return tf.reduce_mean(losses) + tf.add_n([*core.losses, tf.zeros([])])
+    return tf.reduce_mean(losses) + strength * tf.add_n([*core.losses, tf.zeros([])])
 
 
 def _penalty(

@@ -6,6 +6,7 @@ So the input is never waited for; see tests/benchmarks/bench_train.py.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
@@ -16,10 +17,21 @@ from components.trainer.losses import Task
 from components.trainer.rows import USER
 
 
-def compiled(
-    model: keras.Model, config: ModelConfig, task: Task, epochs: int
-) -> Callable[[dict[str, tf.Tensor], tf.Tensor], tf.Tensor]:
-    """Takes a part of an epoch, data and order, and returns the mean loss."""
+@dataclass(frozen=True)
+class Program:
+    """A model's training, compiled once however often it is trained.
+
+    Attributes:
+        run: Takes a part of an epoch, data and order, and what the penalties are times, and returns the mean loss.
+        restart: Sets weights, optimizer and random numbers to what they were at first.
+    """
+
+    run: Callable[[dict[str, tf.Tensor], tf.Tensor, tf.Tensor], tf.Tensor]
+    restart: Callable[[], None]
+
+
+def compiled(model: keras.Model, config: ModelConfig, task: Task, epochs: int) -> Program:
+    """Compiles the steps; a schedule of the learning rate is of so many epochs."""
     optimizer = _optimizer(config, task.steps * epochs)
     variables, others, update = model.trainable_variables, model.trainable_variables, None
     if task.lazy_users:
@@ -27,15 +39,22 @@ def compiled(
         others = [variable for variable in variables if variable is not users]
         variables, update = [*others, users], _LazyAdam(users.value, config, task.steps)
     optimizer.build(others)
+    states = [variable.value for variable in (*model.variables, *optimizer.variables)]
+    states += update.states if update else []
+    first = [state.numpy() for state in states]
+
+    def restart() -> None:
+        for state, value in zip(states, first, strict=True):
+            state.assign(value)
 
     @tf.function(jit_compile=True)
-    def run(data: dict[str, tf.Tensor], order: tf.Tensor) -> tf.Tensor:
+    def run(data: dict[str, tf.Tensor], order: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
         total = tf.zeros([])
         for step in tf.range(tf.shape(order)[0]):
             at = order[step]
             batch = {key: tf.gather(values, at) for key, values in data.items()}
             with tf.GradientTape() as tape:
-                loss = task.loss(batch, optimizer.iterations)
+                loss = task.loss(batch, optimizer.iterations, strength)
             gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
             # XLA has no sparse gradients.
             gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
@@ -46,7 +65,7 @@ def compiled(
             total += loss
         return total / tf.cast(tf.shape(order)[0], tf.float32)
 
-    return run
+    return Program(run, restart)
 
 
 class _LazyAdam:
@@ -58,6 +77,7 @@ class _LazyAdam:
     def __init__(self, table: tf.Variable, config: ModelConfig, steps: int) -> None:
         self._table, self._steps, self._factor = table, steps, config.user_learning_rate
         self._m, self._v = (tf.Variable(tf.zeros_like(table)) for _ in range(2))
+        self.states = [self._m, self._v]
 
     def __call__(self, rows: tf.Tensor, gradient: tf.Tensor, step: tf.Tensor, rate: tf.Tensor) -> None:
         times = tf.cast(step // self._steps + 1, tf.float32)  # that a row has been stepped for

@@ -20,9 +20,9 @@ from components.models import (
 from components.models.hyperparameters import ModelConfig
 from components.models.layers import IdEmbedding
 from components.trainer.joining import Joined, choose, join, joins
-from components.trainer.losses import TASKS
+from components.trainer.losses import TASKS, Task
 from components.trainer.rows import MOVIE, Arrays, Rows
-from components.trainer.steps import compiled
+from components.trainer.steps import Program, compiled
 from components.trainer.validation import NDCG, RankingValidation, adjust, calibrate, like_validation
 from components.trainer.warm_start import layer_weights
 
@@ -34,8 +34,25 @@ Observer = Callable[[int, Mapping[str, float]], None]
 Start = Callable[[keras.Model], None]
 
 
-# The model, its metrics by epoch, the CPU seconds of its epochs, and the rows they had.
-_Trained = tuple[keras.Model, dict[str, list[float]], float, int]
+@dataclass(frozen=True)
+class _Plan:
+    """What is trained, from the same start each time."""
+
+    config: ModelConfig
+    model: keras.Model
+    task: Task
+    program: Program
+    epochs: int
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """Metrics by epoch, the weights, the CPU seconds of the epochs, and the rows they had."""
+
+    metrics: dict[str, list[float]]
+    weights: list[np.ndarray]
+    seconds: float
+    examples: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +72,7 @@ class History:
         examples: Rows trained on: positives and negatives of all epochs.
         weights: Arrays of each trained layer at the best epoch, before the model was trained afresh.
         joined: The regression of each movie on the others that has joined a dot product, see `joining`.
-        embedding_l2: The strength that was chosen of the configured one's multiples.
+        embedding_l2: The configured strength times the factor that was chosen, which is that of all other penalties, too.
     """
 
     metrics: dict[str, list[float]]
@@ -104,7 +121,9 @@ def fit(
     started = time.perf_counter()
     train, held = (Rows.of(config, sizes, *part, catalogue) for part in ((x, y), (x_eval, y_eval)))
     if not len(held):
-        model, recorded, spent, seen = _train(config, sizes, train, config.epochs, None, on_epoch, start)
+        plan = _plan(config, sizes, train, config.epochs, start)
+        model, found = plan.model, _train(plan, 1.0, None, on_epoch)
+        recorded = found.metrics
         adjust(config, model)
         weights = layer_weights(model)
         joined = Joined() if joins(config) else None
@@ -112,23 +131,25 @@ def fit(
         calibrate(config, model, train, None)
         best = len(recorded["loss"])
         seconds = time.perf_counter() - started
-        return model, History(recorded, "loss", best, False, seconds, spent, seen, weights, joined)
+        return model, History(
+            recorded, "loss", best, False, seconds, found.seconds, found.examples, weights, joined
+        )
     monitor, sign = ("val_loss", 1) if config.objective == "like" else (NDCG, -1)
     ranking = RankingValidation(train, held) if config.objective == "interaction" else None
     validate = ranking or like_validation(train, held)
-    tried: list[tuple[float, int, ModelConfig, _Trained]] = []
+    tried: list[tuple[float, int, float, _Trained]] = []
+    plan = _plan(config, sizes, train, config.epochs, start)
     for factor in config.l2_factors:
-        chosen = config.model_copy(update={"embedding_l2": config.embedding_l2 * factor})
-        before = sum(len(found[1]["loss"]) for *_, found in tried)
-        found = _train(
-            chosen, sizes, train, config.epochs, (validate, monitor, sign), _after(before, on_epoch), start
-        )
-        best = len(found[1]["loss"])
+        before = sum(len(found.metrics["loss"]) for *_, found in tried)
+        found = _train(plan, factor, (validate, monitor, sign), _after(before, on_epoch))
+        best = len(found.metrics["loss"])
         if config.schedule == "constant":
-            best = int(np.argmin(sign * np.array(found[1][monitor]))) + 1
-        tried.append((sign * found[1][monitor][best - 1], best, chosen, found))
-    spent, seen = sum(found[2] for *_, found in tried), sum(found[3] for *_, found in tried)
-    _, best, config, (model, recorded, _, _) = min(tried, key=lambda one: one[0])
+            best = int(np.argmin(sign * np.array(found.metrics[monitor]))) + 1
+        tried.append((sign * found.metrics[monitor][best - 1], best, factor, found))
+    spent, seen = sum(found.seconds for *_, found in tried), sum(found.examples for *_, found in tried)
+    _, best, factor, found = min(tried, key=lambda one: one[0])
+    model, recorded = plan.model, found.metrics
+    model.set_weights(found.weights)
     weights = layer_weights(model)
     adjust(config, model)
     joined = choose(config, model, train, ranking) if ranking and joins(config) else None
@@ -137,8 +158,9 @@ def fit(
     # A joined model is calibrated as a whole, so that before a refit there is nothing to calibrate.
     calibration = None if joined and config.refit else calibrate(config, model, train, held)
     if config.refit:
-        model, _, more, rows = _train(config, sizes, train + held, best, None, None, start)
-        spent, seen = spent + more, seen + rows
+        plan = _plan(config, sizes, train + held, best, start)
+        model, again = plan.model, _train(plan, factor, None, None)
+        spent, seen = spent + again.seconds, seen + again.examples
         adjust(config, model)
         if joined:
             model = join(config, model, train + held, joined)
@@ -156,7 +178,7 @@ def fit(
         seen,
         weights,
         joined,
-        config.embedding_l2,
+        config.embedding_l2 * factor,
     )
 
 
@@ -167,32 +189,34 @@ def _after(epochs: int, observer: Observer | None) -> Observer | None:
     return lambda epoch, metrics: observer(epochs + epoch, metrics)
 
 
-def _train(
-    config: ModelConfig,
-    sizes: VocabularySizes,
-    rows: Rows,
-    epochs: int,
-    validation: tuple[Callable[[keras.Model], dict[str, float]], str, int] | None,
-    on_epoch: Observer | None,
-    start: Start | None,
-) -> _Trained:
-    """The model, its metrics by epoch, the CPU seconds of its epochs, and the rows they had."""
+def _plan(config: ModelConfig, sizes: VocabularySizes, rows: Rows, epochs: int, start: Start | None) -> _Plan:
     keras.utils.set_random_seed(config.seed)
     model = build_model(config, sizes)
     adapt(model, config, rows)
     if start:
         start(model)
-    random = np.random.default_rng(config.seed)
     task = TASKS[config.objective, config.loss](config, model, rows)
-    run = compiled(model, config, task, epochs)
+    return _Plan(config, model, task, compiled(model, config, task, epochs), epochs)
+
+
+def _train(
+    plan: _Plan,
+    factor: float,
+    validation: tuple[Callable[[keras.Model], dict[str, float]], str, int] | None,
+    on_epoch: Observer | None,
+) -> _Trained:
+    """Trains the plan's model from its start, with its penalties times a factor."""
+    config, model, task = plan.config, plan.model, plan.task
+    plan.program.restart()
+    random, strength = np.random.default_rng(config.seed), tf.constant(factor, tf.float32)
     recorded: dict[str, list[float]] = {}
     best, best_epoch, weights, spent = math.inf, 0, None, 0.0
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, plan.epochs + 1):
         began = time.process_time()
         losses = []
         for arrays, order in task.parts(random):
             data = {key: tf.constant(values) for key, values in arrays.items()}
-            losses.append((float(run(data, tf.constant(order, tf.int32))), len(order)))
+            losses.append((float(plan.program.run(data, tf.constant(order, tf.int32), strength)), len(order)))
         spent += time.process_time() - began
         found = {"loss": sum(loss * steps for loss, steps in losses) / sum(steps for _, steps in losses)}
         if validation:
@@ -209,7 +233,7 @@ def _train(
             break
     if weights is not None:
         model.set_weights(weights)
-    return model, recorded, spent, task.examples * len(recorded["loss"])
+    return _Trained(recorded, model.get_weights(), spent, task.examples * len(recorded["loss"]))
 
 
 def adapt(model: keras.Model, config: ModelConfig, rows: Rows) -> None:
