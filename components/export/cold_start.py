@@ -1,8 +1,8 @@
 """Cold start: what stands in for users and movies that training has not seen.
 
 Unknown users get what everybody likes. Of movie i with k_i positives in n_i trials (like: likes in its ratings;
-interaction: its positives in all users), with share p_i ~ Beta(s * q_i, s * (1 - q_i)), s being the strength of greatest
-marginal likelihood (empirical Bayes):
+interaction: its positives in all users), with share p_i ~ Beta(s * q_i, s * (1 - q_i)), s being the strength of
+greatest marginal likelihood (empirical Bayes):
 
 - prior: q_i is the share over all movies; for likes, sigmoid of a ridge regression on the movie's genres and year, to
   which movies with few ratings are drawn. In it a rating of movie i weighs (s + 1) / (n_i + s), as the ratings of one
@@ -16,11 +16,12 @@ marginal likelihood (empirical Bayes):
 
 Unknown movies get rows of their own in the tables of embeddings and biases: a level, and the deviation from it that a
 ridge regression of the trained rows predicts from genres and years. In it a row weighs n_i / (n_i + H), since one that
-few ratings have made is mostly noise and penalty; the strength is that of the least leave-one-out error. (What unknown
-users are told of them is the prior where that has features.) The level is the out-of-vocabulary row, where training had any (those of eval, which it is refitted on): what is unknown is
+few ratings have made is mostly noise and penalty; the strength is that of the least leave-one-out error. The level is
+the out-of-vocabulary row, where training had any (those of eval, which it is refitted on): what is unknown is
 no random movie, but mostly one that few watch. A model with a movie tower has vectors for genres and years already;
 there only biases deviate. Source: Gantner et al., "Learning attribute-to-feature mappings for cold-start
-recommendations" (2010).
+recommendations" (2010). What unknown users are told of them is the prior at that level, or without one such a
+regression of the shares.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ factorization revisited" (2020): a well-regularised dot product is hard to beat.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,7 +33,25 @@ if TYPE_CHECKING:
 _SIDES = ((USER_KEY, "user"), (MOVIE_KEY, "movie"))
 
 
-class DotProductConfig(ModelConfig):
+class ProductConfig(ModelConfig):
+    """What dot products have in common."""
+
+    learning_rate: float = Field(0.02, gt=0, le=1, description="Learning rate of Adam.")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "linear",
+        description="How the learning rate falls to nothing over `epochs`, if it does; nothing stops early then.",
+    )
+    epochs: int = Field(8, ge=1, description="Most passes over the training rows.")
+    l2_factors: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (1.0, 3.0, 10.0),
+        min_length=1,
+        description="Multiples of all L2 penalties to train with in turn, of which the validation metric chooses; 1"
+        " where embedding_l2 is set.",
+    )
+    bias_l2: float = Field(0.003, ge=0, description="L2 penalty on the biases that a training row looks up.")
+
+
+class DotProductConfig(ProductConfig):
     """Matrix factorization: dot product of user and movie embeddings."""
 
     INTERACTION: ClassVar[dict[str, Any]] = {
@@ -41,6 +59,7 @@ class DotProductConfig(ModelConfig):
         "rest_weight": 0.2,
         "item_item": 128,
         "l2_factors": (1.0,),
+        "bias_l2": 0.001,
         "embedding_dim": 64,
         "embedding_l2": 5.0,
         "embedding_init": 0.1,
@@ -50,15 +69,8 @@ class DotProductConfig(ModelConfig):
         "epochs": 40,
     }
 
-    l2_factors: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (1.0, 3.0),
-        min_length=1,
-        description="Multiples of all L2 penalties to train with in turn, of which the validation metric chooses; 1"
-        " where embedding_l2 is set.",
-    )
     name: str = Field("dot_product", description="Name of the model in the registry.")
     use_bias: bool = Field(True, description="Whether to add a user, a movie and a global bias to the logit.")
-    bias_l2: float = Field(0.001, ge=0, description="L2 penalty on the biases that a training row looks up.")
     item_item: int = Field(
         0,
         ge=0,
@@ -81,7 +93,7 @@ def space(config: ModelConfig) -> dict[str, Dimension]:
     return {
         "embedding_dim": log_range(4, 128),
         "embedding_l2": log_range(0.003, 0.3),
-        "learning_rate": log_range(0.001, 0.01),
+        "learning_rate": log_range(0.003, 0.05),
         "batch_size": log_range(256, 4096),
     }
 

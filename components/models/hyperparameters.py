@@ -89,8 +89,8 @@ class ModelConfig(BaseModel):
     batch_size: int = Field(
         1024,
         ge=1,
-        description="Rows in a training step, of likes fewer where an epoch would have less than 64 steps; positives for"
-        " interaction, users with the loss softmax.",
+        description="Rows in a training step, of likes fewer where an epoch would have less than 64 steps; positives"
+        " for interaction, users with the loss softmax.",
     )
     epochs: int = Field(60, ge=1, description="Most passes over the training rows.")
     patience: int = Field(

@@ -24,7 +24,7 @@ from components.models import (
     VocabularySizes,
     embedding_of,
 )
-from components.models.dot_product import DotProductConfig
+from components.models.dot_product import DotProductConfig, ProductConfig
 from components.models.dot_product import space as space_of_dot_product
 from components.models.hyperparameters import ModelConfig
 from components.models.search_space import Dimension
@@ -44,7 +44,7 @@ USER, MOVIE, GENRES, YEAR = map(transformed_name, (USER_KEY, MOVIE_KEY, GENRES_K
 _USER_VECTOR, _MOVIE_VECTOR = "user_vector", "movie_vector"
 
 
-class TwoTowerConfig(ModelConfig):
+class TwoTowerConfig(ProductConfig):
     """A user tower, and a movie tower over id, genres and year."""
 
     INTERACTION: ClassVar[dict[str, Any]] = {
@@ -59,7 +59,6 @@ class TwoTowerConfig(ModelConfig):
         0.0, ge=0, lt=1, description="Fraction of the hidden layers' outputs dropped in training."
     )
     feature_l2: float = Field(0.03, ge=0, description="L2 penalty on the vectors of genres and years.")
-    bias_l2: float = Field(0.001, ge=0, description="L2 penalty on the biases that a training row looks up.")
 
 
 def space(config: ModelConfig) -> dict[str, Dimension]:

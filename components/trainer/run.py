@@ -19,7 +19,7 @@ import tensorflow_transform as tft
 from pydantic import TypeAdapter
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components.export.cold_start import crowd
+from components.export.cold_start import crowd, design
 from components.export.export import export, read_movies
 from components.models import AnyModelConfig, VocabularySizes, movie_vectors
 from components.models.hyperparameters import ModelConfig
@@ -64,10 +64,14 @@ def run_fn(fn_args: FnArgs) -> None:
             on_epoch=_to_tensorboard,
             start=start,
         )
-    user, movie = (features.transformed_name(key) for key in (features.USER_KEY, features.MOVIE_KEY))
+    user, movie, genres, year = map(
+        features.transformed_name,
+        (features.USER_KEY, features.MOVIE_KEY, features.GENRES_KEY, features.YEAR_KEY),
+    )
     # What the weights are trained on.
     learned = [train, evaluation] if config.refit else [train]
     num_movies = transform.vocabulary_size_by_name(features.MOVIE_KEY)
+    ranks = config.objective == "interaction"
     export(
         fn_args.serving_model_dir,
         model,
@@ -79,9 +83,10 @@ def run_fn(fn_args: FnArgs) -> None:
             np.concatenate([labels(rows, label) for rows in learned]),
             num_movies,
             sizes.movie_id - num_movies,
-            transform.vocabulary_size_by_name(features.USER_KEY)
-            if config.objective == "interaction"
-            else None,
+            transform.vocabulary_size_by_name(features.USER_KEY) if ranks else None,
+            None
+            if ranks
+            else design(catalogue[genres][:num_movies], catalogue[year][:num_movies], sizes.genres),
         ),
         rows={**train, **{key: table[train[movie]] for key, table in catalogue.items()}},
         similar_shrinkage=config.similar_shrinkage,

@@ -72,7 +72,7 @@ class History:
         examples: Rows trained on: positives and negatives of all epochs.
         weights: Arrays of each trained layer at the best epoch, before the model was trained afresh.
         joined: The regression of each movie on the others that has joined a dot product, see `joining`.
-        embedding_l2: The configured strength times the factor that was chosen, which is that of all other penalties, too.
+        embedding_l2: The configured strength times the factor that was chosen, which all other penalties have, too.
     """
 
     metrics: dict[str, list[float]]
