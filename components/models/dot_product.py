@@ -36,6 +36,9 @@ _SIDES = ((USER_KEY, "user"), (MOVIE_KEY, "movie"))
 class ProductConfig(ModelConfig):
     """What dot products have in common."""
 
+    # A schedule that begins with long steps would undo it, and goes to its end however near that is.
+    WARM_START: ClassVar[dict[str, Any]] = {"learning_rate": 0.003, "schedule": "constant", "epochs": 60}
+
     learning_rate: float = Field(0.02, gt=0, le=1, description="Learning rate of Adam.")
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "linear",

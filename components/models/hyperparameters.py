@@ -1,6 +1,7 @@
 """What every model has for hyperparameters; each model's own class, with its tuned defaults, is in its file.
 
-A default may differ between the objectives: those of `interaction` are in the `INTERACTION` of the class.
+A default may differ between the objectives: those of `interaction` are in the `INTERACTION` of the class, and those of
+a warm start under `like` in its `WARM_START`.
 Imports no Keras, so that the command line can validate a configuration in milliseconds.
 """
 
@@ -20,6 +21,7 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     INTERACTION: ClassVar[dict[str, Any]] = {"loss": "binary", "epochs": 30}
+    WARM_START: ClassVar[dict[str, Any]] = {}
 
     name: str = Field(..., description="Name of the model in the registry.")
     objective: Objective = Field(
@@ -126,7 +128,9 @@ class ModelConfig(BaseModel):
             return values
         if "embedding_l2" in values:  # a strength that somebody has set is not multiplied
             values = {"l2_factors": (1.0,), **values}
-        return {**cls.INTERACTION, **values} if values.get("objective") == "interaction" else values
+        if values.get("objective") == "interaction":
+            return {**cls.INTERACTION, **values}
+        return {**cls.WARM_START, **values} if values.get("warm_start") else values
 
     @model_validator(mode="after")
     def _loss_fits(self) -> ModelConfig:

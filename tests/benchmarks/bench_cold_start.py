@@ -176,7 +176,8 @@ def _users(log: Log, name: str, share: float, seed: int) -> None:
     of = {USER: np.full(movies, number), MOVIE: np.arange(movies), GENRES: log.genres, YEAR: log.years}
     own = np.asarray(model({tensor.name: of[tensor.name] for tensor in model.inputs})).reshape(-1)
 
-    found = cold_start.crowd(log.movies[learned], log.liked[learned], movies, 1)
+    known = cold_start.design(log.genres, log.years, log.num_genres)
+    found = cold_start.crowd(log.movies[learned], log.liked[learned], movies, 1, known=known)
     positive = np.zeros((users, movies), bool)
     positive[log.users[asked & log.liked], log.movies[asked & log.liked]] = True
     positive = positive[positive.any(axis=1)]

@@ -96,7 +96,9 @@ def measured(way: str, arguments: argparse.Namespace) -> dict[str, Any]:
     output = tft.TFTransformOutput(str(graph))
     movies = read_movies(str(next((artifacts / "RatingsExampleGen" / "movies").iterdir())))
     catalogue = read_catalogue(movies, output)
-    config = config_of(arguments.model, epochs=arguments.epochs, refit=False)
+    # `model.fit` knows no schedule of ours.
+    same = {"learning_rate": 0.003, "schedule": "constant", "refit": False}
+    config = config_of(arguments.model, epochs=arguments.epochs, **same)
     sizes = vocabulary_sizes(output)
     train, held = (str(examples / f"Split-{split}" / "*") for split in ("train", "eval"))
     model, rows, seconds = WAYS[way](config, sizes, train, output, catalogue)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.export.cold_start import POPULARITY, crowd, design, ridge
+from components.export.cold_start import POPULARITY, cold_probability, crowd, design, ridge
 from components.shared.features import NUM_YEAR_BUCKETS, year_bucket
 
 USER, MOVIE, GENRES, YEAR = "user_id_xf", "movie_id_xf", "genres_xf", "year_xf"
@@ -45,6 +45,66 @@ def test_the_crowd_of_one_opinion_or_none(liked):
         for values in (found.probability, found.blend):
             assert np.isfinite(values).all()
             assert ((values >= 0) & (values < 1)).all()
+
+
+def test_a_movie_of_few_ratings_is_drawn_to_what_its_features_say():
+    """Of 60 movies of genre 0 nine ratings of ten are likes, of 60 of genre 1 one; the last two have one rating."""
+    known = np.eye(2)[[0] * 60 + [1] * 60 + [0, 1]]
+    movies = np.concatenate([np.repeat(np.arange(120), 20), [120, 121, 122]])
+    liked = np.concatenate([np.tile(np.arange(20) < 18, 60), np.tile(np.arange(20) < 2, 60), [0, 1, 0]])
+    found, plain = crowd(movies, liked, 122, 1, known=known), crowd(movies, liked, 122, 1)
+    assert plain.probability[120] < plain.probability[121]
+    assert found.probability[120] > 0.6 > 0.4 > found.probability[121]
+    # Each is (likes + s * q) / (ratings + s), q being what its genre says.
+    q = 1 / (1 + np.exp(-(known @ found.prior[:-1] + found.prior[-1])))
+    p, k, n = found.probability[:122].astype(float), np.bincount(movies, liked)[:122], found.counts[:122]
+    s = (p[120] - k[120]) / (q[120] - p[120])
+    np.testing.assert_allclose(p, (k + s * q) / (n + s), rtol=1e-4)
+    # A cold movie is what its genre says, at the level of the bucket, which is one movie of which nobody knows.
+    cold = cold_probability(found, known, np.eye(2))
+    assert cold[1] < q[121] < 0.4 < 0.6 < cold[0] < q[120]
+
+
+@pytest.mark.parametrize("liked", [0, 1])
+def test_features_of_one_opinion_or_none_stay_finite(liked):
+    for number in (0, 3):
+        found = crowd(np.zeros(number, int), np.full(number, liked), 2, 1, known=np.ones((2, 3)))
+        for values in (
+            found.probability,
+            found.blend,
+            cold_probability(found, np.ones((2, 3)), np.zeros((1, 3))),
+        ):
+            assert np.isfinite(values).all()
+            assert ((values >= 0) & (values < 1)).all()
+
+
+def test_features_say_more_to_unknown_users_of_a_sparse_log(movielens):
+    """Likes of a third of the users, from four ratings each of the others.
+
+    When written: log-loss 0.654 with features, 0.668 without.
+    """
+    from components.ranking.metrics import log_losses
+
+    random = np.random.default_rng(0)
+    users, movies, liked = movielens.users, movielens.movies, movielens.ratings >= 4
+    asked = random.random(users.max() + 1)[users] < 1 / 3
+    learned = np.flatnonzero(~asked)
+    learned = learned[np.lexsort((random.random(len(learned)), users[learned]))]
+    first = np.searchsorted(users[learned], np.unique(users[learned]))
+    few = learned[(first[:, None] + np.arange(4)).reshape(-1)]
+    names = sorted({genre for of in movielens.genres for genre in of})
+    genres = np.full((len(movielens.movie_ids), 8), -1)
+    for movie, of in enumerate(movielens.genres):
+        genres[movie, : len(of)] = [names.index(genre) for genre in of]
+    known = design(genres, np.array([year_bucket(year) for year in movielens.years]), len(names))
+    losses = [
+        log_losses(
+            liked[asked], crowd(movies[few], liked[few], len(known), 1, known=of).probability[movies[asked]]
+        )
+        for of in (None, known)
+    ]
+    print([loss.mean() for loss in losses])
+    assert losses[1].mean() < losses[0].mean() - 0.004
 
 
 def test_design_has_a_column_a_genre_and_a_year():

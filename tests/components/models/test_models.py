@@ -156,7 +156,7 @@ def test_learns_a_known_answer(name):
     seen = {key: value[~held] for key, value in x.items()}
     unseen = {key: value[held] for key, value in x.items()}
     config = config_of(
-        name, embedding_l2=1e-4, learning_rate=0.02, batch_size=64, epochs=30, patience=30, refit=False
+        name, embedding_l2=1e-4, learning_rate=0.005, batch_size=64, epochs=30, patience=30, refit=False
     )
     model, history = fit(config, SIZES, seen, liked[~held], seen, liked[~held])
     assert auc(liked[held], predict(model, unseen)) > 0.97

@@ -172,7 +172,7 @@ def reached(history: History, sign: int, value: float) -> int | None:
 )
 def test_fewer_epochs_to_the_same_quality_on_the_next_span(objective, method, share, tolerance, times):
     """The best that a cold start comes to, within a tolerance, in a fraction of the epochs."""
-    config = config_of("dot_product", objective=objective, refit=False)
+    config = config_of("dot_product", objective=objective, refit=False, warm_start=True)
     sign = 1 if objective == "like" else -1
     first, second = spans(method, share)
     _, base = trained(config, first)

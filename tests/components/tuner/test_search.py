@@ -55,7 +55,7 @@ def test_a_search_starts_from_the_configured_values_and_scores_as_the_trainer_tr
     with caplog.at_level(logging.INFO, "marquee.progress"):
         search.search()
     (_, first, first_score), *others = trials(search)
-    assert decoded(first) == {"embedding_dim": 32, "learning_rate": 0.003}
+    assert decoded(first) == {"embedding_dim": 32, "learning_rate": 0.02}
     assert len(others) == 2
     best = search.completed[0]
     assert best.score == min(first_score, *(score for _, _, score in others))
@@ -65,7 +65,7 @@ def test_a_search_starts_from_the_configured_values_and_scores_as_the_trainer_tr
     lines = [one.getMessage() for one in caplog.records if one.name == "marquee.progress"]
     assert len(lines) == 3
     assert lines[0].startswith("trial 1 of 3: validation log-loss 0.")
-    assert lines[0].endswith(", the best: embedding_dim 32, learning_rate 0.003")
+    assert lines[0].endswith(", the best: embedding_dim 32, learning_rate 0.02")
 
 
 @pytest.mark.parametrize(
