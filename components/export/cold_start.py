@@ -41,7 +41,8 @@ POPULARITY = 0.25
 _STRENGTHS = np.geomspace(0.5, 512, 41)
 _HALF = 10.0  # H
 _RIDGES = np.geomspace(0.1, 1000, 13)
-_PRIOR_RIDGE = 10.0  # features move a movie's log-odds by about 1 / sqrt(10)
+_PRIOR_RIDGE = 20.0  # features move a movie's log-odds by about 1 / sqrt(20)
+_OF_BUCKET = 50.0  # s of an out-of-vocabulary bucket: its ratings are of many movies, and few
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ def crowd(
         prior = _prior(known, k, n, share, _strength(k, n, shares[:num_movies]))
         shares[:num_movies] = expit(known @ prior[:-1] + prior[-1])
         shares[num_movies:] = shares[:num_movies].mean()  # of an unknown movie: it is a movie
-    s = _strength(k, n, shares[:num_movies])
+    s = np.full(size, _strength(k, n, shares[:num_movies]))
+    if prior is not None:
+        s[num_movies:] = _OF_BUCKET
     mean = (positives + s * shares) / (trials + s)
     popularity = (n / max(n.max(initial=1), 1)) ** POPULARITY
     return Crowd(
