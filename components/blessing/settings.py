@@ -73,7 +73,8 @@ class BlessingSettings(_Settings):
     how well probabilities answer one question, so it is not compared where that model was trained for another
     objective or by another rule of what is a like.
 
-    Which metrics gate follows `model.objective`. A model trained for `like` is to say how likely a user likes a movie
+    Which metrics gate follows what is learned: those of likes for `model`, the ranking for `retrieval`, and the rules of
+    both where both are there. With a model of likes alone the ranking is a warning. Such a model is to say how likely a user likes a movie
     that they watch. It is not trained to say which movie they watch next, and there popularity, which it never sees,
     beats it: on MovieLens 100K NDCG@10 of popularity is about .10, that of the models .02 to .07. A gate on that would
     refuse every such model, so it is a warning, in every report. For `interaction` it is the gate, and the rules on
