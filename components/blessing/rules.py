@@ -226,11 +226,11 @@ def deciding(
     """
     ranking = f"{settings.ranking_metric}@{primary_k}"
     figures = Figures(per_user, ranking, settings)
-    found = []
+    found: list[tuple[str, float | None, float | None]] = []
     # AUC stands in for a log-loss that is not compared.
     for what, metrics in ((LIKE, (LOG_LOSS, AUC)), (INTERACTION, (ranking,))):
         if learns(objective, what):
-            compared = [
+            compared: list[tuple[str, float | None, float | None]] = [
                 (metric, result.candidate, result.reference)
                 for metric in metrics
                 for result in results

@@ -34,8 +34,8 @@ def reference(
         `user_ids`, `movie_ids` (string), `probability` (float32), all (P,): a sample of the known pairs among `rows`,
         spread evenly, then pairs with a cold movie, an unknown user, an unknown movie, or both; `num_rated`: how many
         of the P are from `rows`; `num_cold`: how many have a cold movie; `score_users` (string), (U,), `score_movies`
-        (string), (S,), `scores` (float32), (U, S): those of known users and movies; `similar_from`, `similar_to` (string),
-        `cosine` (float32), all (C,); `catalogue` (string) and `blend` (float32), both (num_movies,).
+        (string), (S,), `scores` (float32), (U, S): those of known users and movies; `similar_from`, `similar_to`
+        (string), `cosine` (float32), all (C,); `catalogue` (string) and `blend` (float32), both (num_movies,).
     """
     users, movies = (
         np.array([id_.decode() for id_ in transform.vocabulary_by_name(key)])

@@ -18,8 +18,8 @@ Two models may be behind them, or one for all: one says how likely a user likes 
 probabilities of that.
 
 The catalogue is the movies of the train split; K is the smaller of k and its size (for `similar_movies` less one).
-Where fewer than K movies are left, a row ends in movie id "", score 0 and probability 0. Every probability comes through the one
-transform graph, so that serving cannot differ from training.
+Where fewer than K movies are left, a row ends in movie id "", score 0 and probability 0. Every probability comes
+through the one transform graph, so that serving cannot differ from training.
 
 An id that training has not seen is no error, and has `known` false (`components.export.cold_start` has the formulas):
 

@@ -79,7 +79,7 @@ LIKE, INTERACTION = "like", "interaction"
 
 
 def learns(objective: str, what: str) -> bool:
-    """Whether an export of this objective learns `LIKE` or `INTERACTION`; with one model for each it is both, by `+`."""
+    """Whether an export of this objective learns `LIKE` or `INTERACTION`; with a model for each it is both, by `+`."""
     return what in objective.split("+")
 
 

@@ -67,7 +67,9 @@ def save(folder: Path, config: ModelConfig, weights: Weights, tokens: Mapping[st
     """Writes the file: 4 bytes a parameter, and the ids."""
     arrays = {f"weights/{name}/{i}": array for name, of in weights.items() for i, array in enumerate(of)}
     arrays |= {f"tokens/{key}": np.array(list(ids), np.bytes_) for key, ids in tokens.items()}
-    np.savez(folder / WARM_START_FILE.format(config.objective), config=np.array(config.model_dump_json()), **arrays)
+    np.savez(
+        folder / WARM_START_FILE.format(config.objective), config=np.array(config.model_dump_json()), **arrays
+    )
 
 
 def load(folder: Path, objective: str) -> Saved | None:

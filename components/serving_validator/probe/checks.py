@@ -154,7 +154,9 @@ def as_predict(session: Session, sent: str, users: list[bytes], answer: Answer) 
     real = top != b""
     probabilities(session, "recommend", sent, given)
     if (given[~real] != 0).any():
-        session.found("padding", "recommend", sent, "a probability of no movie", "0 where the movie id is empty")
+        session.found(
+            "padding", "recommend", sent, "a probability of no movie", "0 where the movie id is empty"
+        )
     if "predict" not in session.signatures or not real.any():
         return
     other = session.call(
