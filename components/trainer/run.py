@@ -44,7 +44,7 @@ def run_fn(fn_args: FnArgs) -> None:
     configs: list[tuple[str, ModelConfig]] = [
         (prefix, _CONFIG.validate_python(fn_args.custom_config[key]))
         for key, prefix in (("model", ""), ("retrieval", RETRIEVAL))
-        if fn_args.custom_config[key]
+        if fn_args.custom_config.get(key)
     ]
     tuned = (fn_args.hyperparameters or {}).get("values", {})
     configs[0] = ("", with_values(configs[0][1], tuned))
