@@ -25,7 +25,7 @@ from components.ranking.evaluation import (
 from components.shared.features import INTERACTION, LIKE, learns, metric_title
 
 # Good recommenders themselves, with which a model of that objective only has to keep up.
-_GOOD: dict[str, Objective] = {BIAS_GENRE_REGRESSION: "like", EASE: "interaction", ITEM_KNN: "interaction"}
+_GOOD = {BIAS_GENRE_REGRESSION: LIKE, EASE: INTERACTION, ITEM_KNN: INTERACTION}
 
 
 @dataclass(frozen=True)
