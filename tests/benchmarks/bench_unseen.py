@@ -1,11 +1,11 @@
 """The default recommender beside tuned baselines, on data that its settings were not all chosen on, as tables.
 
-Each set goes through the pipeline as it comes, no key changed but `model.objective` and, for likes, `model.name`, from
-the ratings to the RankingEvaluator. The baselines see the same train and eval rows, are tuned on eval, learn from both,
-and are scored on the same test rows: by the RankingEvaluator itself its floors, which for likes are the bias logistic
-regression and the one with a weight for each user and genre besides, and for rankings popularity and EASE (Steck,
-2019); ItemKNN by the floor's code; ALS (Hu et al., "Collaborative filtering for implicit feedback datasets", 2008, with
-the penalty of Rendle et al., 2022).
+Each set goes through the pipeline as it comes, from the ratings to the RankingEvaluator, one model a run: no key is
+changed but `retrieval`, `model.objective` and, for likes, `model.name`. The baselines see the same train and eval rows,
+are tuned on eval, learn from both, and are scored on the same test rows: by the RankingEvaluator itself its floors,
+which for likes are the bias logistic regression and the one with a weight for each user and genre besides, and for
+rankings popularity and EASE (Steck, 2019); ItemKNN by the floor's code; ALS (Hu et al., "Collaborative filtering for
+implicit feedback datasets", 2008, with the penalty of Rendle et al., 2022).
 
 Thinned sets keep 3 to 8 ratings of each user, drawn at random, and are cut at one moment for all
 (`data.split.method=time`).
@@ -70,7 +70,7 @@ def _compare(root: str, name: str, path: str, thinned: bool, objectives: list[st
         print(f"\n{name + ', likes':<26}{'AUC':>10}{'log-loss':>12}{'CPU s':>8}")
         of: dict[str, Any] = {}
         for model in LIKES:
-            of = _run(root, [*overrides, f"model.name={model}"])
+            of = _run(root, [*overrides, f"model.name={model}", "retrieval=null"])
             seconds = of["training_cpu_seconds"]
             print(f"{model:<26}{of['auc']:>10.4f}{of['log_loss']:>12.4f}{seconds:>8.1f}", flush=True)
         for title, floor in FLOORS.items():

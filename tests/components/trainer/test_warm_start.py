@@ -53,7 +53,7 @@ def both(request, tmp_path):
     old, new = model_of(config, OLD), model_of(config, NEW)
     unlike = new.get_layer("calibration").get_weights()
     save(tmp_path, config, layer_weights(old), OLD)
-    saved = load(tmp_path)
+    saved = load(tmp_path, config.objective)
     fresh = carry_over(new, config, NEW, saved, {"genres_xf": GENRES})
     assert difference(config, saved) == ""
     assert fresh == []
@@ -137,7 +137,7 @@ def test_layers_of_another_shape_start_afresh_and_are_named():
 
 
 def test_nothing_was_left_to_start_from(tmp_path):
-    assert load(tmp_path) is None
+    assert load(tmp_path, "like") is None
 
 
 def trained(config, span: Span, saved: Saved | None = None) -> tuple[keras.Model, History]:

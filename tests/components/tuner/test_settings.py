@@ -36,7 +36,10 @@ def test_spaces_are_typed_in_yaml(tmp_path):
             ["tuning.keys=[embedding_dim]", "model.embedding_dim=8", "tuning.tune=true"],
             ["search space is empty"],
         ),
-        (["tuning.keys=[hidden_units]"], ["'hidden_units' of dot_product", "tuning.keys"]),
+        (
+            ["tuning.keys=[hidden_units]", "model.name=dot_product"],
+            ["'hidden_units' of dot_product", "tuning.keys"],
+        ),
         (["tuning.space.embedding_dims={min: 2}"], ["tuning.space.embedding_dims", "did you mean"]),
         (["tuning.space.embedding_dim.max=5000"], ["tuning.space.embedding_dim.max", "5000", "1024"]),
         (
