@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from components.blessing.figures import OWNERS, Figures, finite, interval_in_words
+from components.blessing.figures import OWNERS, finite, interval_in_words
 from components.blessing.settings import Action, BlessingSettings
 from components.models.hyperparameters import Objective
 from components.ranking.evaluation import (
@@ -21,6 +21,7 @@ from components.ranking.evaluation import (
     MOVIE_MEAN,
     POPULARITY,
 )
+from components.ranking.figures import Figures
 from components.shared.features import metric_title
 
 
@@ -147,7 +148,7 @@ def decide(
         comparison: With the last blessed model; None where there is none.
     """
     ranking = f"{settings.ranking_metric}@{primary_k}"
-    figures = Figures(per_user, ranking, settings)
+    figures = Figures(per_user, [ranking], settings)
     if objective == "like":
         results = [
             _bar(AUC, bars.auc, bars.min_auc, True, "evaluation.min_auc", figures),
@@ -180,7 +181,7 @@ def _changes(
         reason = comparison.nothing(settings.min_compared_rows)
     if comparison is None or reason:
         return [Result("change", "change", "", "gate", None, True, *nothing, passed=None, sentence=reason)]
-    figures = Figures(comparison.per_user, ranking, settings)
+    figures = Figures(comparison.per_user, [ranking], settings)
     results = []
     for metric, change in (
         (LOG_LOSS, settings.changes.log_loss),
@@ -229,7 +230,7 @@ def deciding(
         for result in results:
             if result.kind == "change" and result.metric == compared and result.reference is not None:
                 return compared, result.candidate, result.reference
-    return metric, finite(float(Figures(per_user, ranking, settings).of(CANDIDATE, metric)[0])), None
+    return metric, finite(float(Figures(per_user, [ranking], settings).of(CANDIDATE, metric)[0])), None
 
 
 def blessed(results: Sequence[Result]) -> bool:
