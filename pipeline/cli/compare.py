@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from components.ranking.bootstrap import Estimate
     from pipeline.cli.console import PlainConsole as Console
     from pipeline.operations.answers import Answer, Row
-    from pipeline.operations.variants import Outcome
+    from pipeline.operations.variants import Outcome, Variant
 
 
 @click.command()
@@ -84,17 +85,11 @@ def compare(
         answers: dict[str, Answer] = {}
         interrupted = None
         try:
-            for question, of_question in planned.items():
-                console.print(f"{question}: {comparing.QUESTIONS[question]}")
-                for done in train_each(console, of_question, log, f"{question}: ", _told):
-                    outcomes.setdefault(question, []).append(done)
-                    answers[question] = answering.answer(question, outcomes[question], first.ranking)
-                    # After each, so that what is known outlives whatever happens to the rest.
-                    answering.write_csv(results, list(answers.values()))
-                    if _fails_for_all(done):
-                        break
-                if _fails_for_all(outcomes[question][-1]):
-                    break
+            for question, done in _train_all(console, planned, log):
+                outcomes.setdefault(question, []).append(done)
+                answers[question] = answering.answer(question, outcomes[question], first.ranking)
+                # After each, so that what is known outlives whatever happens to the rest.
+                answering.write_csv(results, list(answers.values()))
         except CommandInterruptedError as error:
             interrupted = error
         known = list(answers.values())
@@ -116,7 +111,7 @@ def compare(
             console.print(f"\nCSV: {short(results)}", soft_wrap=True)
         if csv_file and known:
             answering.write_csv(csv_file, known)
-        if plot_file and known:
+        if plot_file and any(row.figures for one in known for row in one.rows):
             answering.write_plot(plot_file, known, against, comparing.QUESTIONS)
     failed = [
         tell_failures(f"{one.objective}: ", [row.outcome for row in one.rows if row.outcome]) for one in known
@@ -124,6 +119,21 @@ def compare(
     if interrupted:
         raise interrupted
     sys.exit(1 if any(failed) else 0)
+
+
+def _train_all(
+    console: Console, planned: Mapping[str, Sequence[Variant]], log: Path
+) -> Iterator[tuple[str, Outcome]]:
+    """What comes of each model under each question, as it is known."""
+    from pipeline.operations.compare import QUESTIONS
+
+    for question, variants in planned.items():
+        console.print(f"{question}: {QUESTIONS[question]}")
+        for done in train_each(console, variants, log, f"{question}: ", _told):
+            yield question, done
+            if done.state == "failed" and done.component not in ("", TRAINER, RANKING_EVALUATOR):
+                console.print("  What failed is the same for all models, so no other is trained.")
+                return
 
 
 def _told(done: Outcome) -> str:
@@ -140,11 +150,6 @@ def _told(done: Outcome) -> str:
         if name.startswith(f"{TEST}{metric}")
     ]
     return ", ".join([f"{heading(chosen[0])} {cell(done, chosen[0])}", *tested])
-
-
-def _fails_for_all(done: Outcome) -> bool:
-    """Whether what failed is the same for all models: the data, say."""
-    return done.state == "failed" and done.component not in ("", TRAINER, RANKING_EVALUATOR)
 
 
 def print_answer(console: Console, found: Answer, asks: str) -> None:
