@@ -24,6 +24,7 @@ def test_it_is_one_pipeline_which_is_not_the_one_that_is_served():
     configs = [variant.config for variants in planned.values() for variant in variants]
     assert {config.name for config in configs} == {"ml-100k-compare"}
     assert not any(config.tuning.tune for config in configs)
+    assert not any(getattr(config, "retrieval", None) for config in configs)  # one model at a time
     same = [config.model_dump(exclude={"model"}) for config in configs]
     assert all(one == same[0] for one in same)
 
