@@ -199,7 +199,7 @@ def print_answer(console: Console, found: Answer, asks: str) -> None:
     if found.chosen and any(row.verdict == BEST for row in found.rows):
         chosen = found.chosen[1]
         console.print(
-            f"These are figures of test; by those of validation, which choose, it is {chosen.value}"
+            f"These are figures of test. Validation, which chooses, prefers {chosen.value}"
             f" ({heading(validated)} {cell(chosen, validated)}).",
             soft_wrap=True,
         )

@@ -182,8 +182,9 @@ def what_it_brings(names: Sequence[str], difference: Callable[[str, str], Estima
     """
     plain = _PLAIN if _PLAIN in names else next(iter(names), "")
     found: dict[str, list[str]] = {BETTER: [], WITHIN_CHANCE: [], WORSE: []}
-    for name in names:
-        if name != plain and (verdict := _verdict(of := difference(name, plain))):
+    others = {name: difference(name, plain) for name in names if name != plain}
+    for name, of in sorted(others.items(), key=lambda item: -_finite(item[1].value)):
+        if verdict := _verdict(of):
             found[verdict].append(f"{name} ({of.value:+.4f})")
     if not any(found.values()):
         return ""
@@ -305,8 +306,7 @@ def write_plot(path: Path, answers: Sequence[Answer], against: str, asks: Mappin
                 colour = "C3" if row.verdict == BEST else "C0"
                 axis.errorbar([x], [of.value], ends, marker="o", capsize=3, color=colour)
                 axis.annotate(row.name, (x, of.value), (5, 5), textcoords="offset points", fontsize="small")
-        axis.margins(x=0.25)
-        axis.set_xlim(left=0)
+        axis.set_xlim(0, 1.25 * axis.dataLim.x1 if math.isfinite(axis.dataLim.x1) else None)  # for the names
         title = f"{found.objective}: {asks.get(found.objective, '')}"
         interval = f"{100 * found.confidence:g}% interval"
         axis.set(title=title, xlabel=label, ylabel=f"test {metric_title(metric)}, {interval}")

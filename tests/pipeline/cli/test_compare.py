@@ -81,7 +81,7 @@ def test_no_figure_is_cut_at_any_width(question, width):
 def test_what_is_chosen_by_is_told_beside_the_figures_of_test():
     text = "\n".join(printed("like", 100))
     assert "Of what is put on the embeddings" in text
-    assert "by those of validation, which choose, it is dot_product (val AUC 0.7764)" in text
+    assert "Validation, which chooses, prefers dot_product (val AUC 0.7764)" in text
 
 
 # Fails when it is built.
@@ -154,7 +154,7 @@ def test_it_prints_a_table_and_a_sentence_a_question(compared):
         for word in ("dot_product", "mlp", "best", "parameters", "CPU s", *words):
             assert word in table
     assert compared.done.stdout.count("Of what is put on the embeddings, ") == 2
-    assert compared.done.stdout.count("by those of validation, which choose, it is") == 2
+    assert compared.done.stdout.count("Validation, which chooses, prefers ") == 2
 
 
 @pytest.mark.long

@@ -176,7 +176,7 @@ def brings(names: list[str], values: dict[str, float], error: float = 0.001) -> 
 
 
 def test_a_sentence_says_what_the_top_brings():
-    values = {"dot_product": 0.80, "two_tower": 0.81, "mlp": 0.79, "genre_mlp": 0.8005, "neumf": 0.78}
+    values = {"dot_product": 0.80, "neumf": 0.78, "two_tower": 0.81, "mlp": 0.79, "genre_mlp": 0.8005}
     assert brings(list(values), values) == (
         "Of what is put on the embeddings, two_tower (+0.0100) does better in AUC than dot_product here;"
         " within chance of it: genre_mlp (+0.0005); worse: mlp (-0.0100), neumf (-0.0200);"
