@@ -40,8 +40,11 @@ REJECTS_FILE = "rejects.csv"  # of the examples
 FINDINGS_FILE = "findings.json"
 # MovieTrainer: of the model, beside the export, and of the model run
 SERVING_FOLDER = "Format-Serving"  # where TFX's Trainer puts the export
-WARM_START_FILE = "warm_start.npz"
+WARM_START_FILE = "warm_start_{}.npz"  # a file an objective
+WARM_START_FILE_OF_BEFORE = "warm_start.npz"
 RUN_SUMMARY = "training.json"
+# Before the names of figures of the model that recommends, where another one says what users like.
+RETRIEVAL = "retrieval_"
 # An export has in this folder what is beside its graph.
 EXTRA = "assets.extra"
 WARMUP_FILE = "tf_serving_warmup_requests"  # the name that TensorFlow Serving looks for
@@ -59,6 +62,8 @@ REPORT_FILE, PROBE_LOG_FILE = "report.json", "probe.log"
 
 # Of examples, 1 where the ratings have no times and `timestamp` is 0 throughout; else it is not set.
 WITHOUT_TIMES = "without_times"
+# Of examples, JSON: a user in the middle by number of train ratings, and the movies they rated best, best first.
+TYPICAL_USER, RATED_BEST = "typical_user", "rated_best"
 # Of an evaluation and of a blessing's report: sentences, as JSON.
 FAILURES, WARNINGS = "failures", "warnings"
 # Of a data verdict and of tuned hyperparameters.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -9,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from components.shared.artifacts import SERVING_VALIDATOR, TRAINER, TRANSFORM
-from components.shared.features import metric_title
+from components.shared.artifacts import (
+    EXAMPLE_GEN,
+    RATED_BEST,
+    RETRIEVAL,
+    SERVING_VALIDATOR,
+    TRAINER,
+    TYPICAL_USER,
+)
+from components.shared.features import INTERACTION, LIKE, USER_KEY, learns, metric_title
 from pipeline.cli.ask import _served, print_answers
 from pipeline.cli.options import command_name, configured, flags_of, short, verbosely, waiting
 from pipeline.cli.releases import forced_versions
@@ -46,7 +54,8 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
     config = load_config(file, overrides)
     # A wrong input is told before TFX is imported and before anything is written.
     config.data.source()
-    title = f"{config.model.name} ({config.model.objective}) on {config.data.path}"
+    models = [f"{one.name} ({one.objective})" for one in (config.model, config.retrieval) if one]
+    title = f"{' and '.join(models)} on {config.data.path}"
     with session(config, "run", wait, verbose, title) as (console, log):
         done = _run(console, config, log)
         blessed = _report(console, config, done, flags_of(file, overrides))
@@ -88,8 +97,13 @@ def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
 def reached(summary: dict[str, Any]) -> str:
     """What the model reached, by the metrics of its objective."""
     k = summary.get("primary_k")
-    names = ["auc", "log_loss"] if summary["objective"] == "like" else [f"ndcg@{k}", f"recall@{k}"]
-    names += [metric] if (metric := summary.get("metric")) and metric not in names else []
+    of = {LIKE: ["auc", "log_loss"], INTERACTION: [f"ndcg@{k}", f"recall@{k}"]}
+    names = [name for what in of if learns(summary["objective"], what) for name in of[what]]
+    names += [
+        metric
+        for key in ("metric", f"{RETRIEVAL}metric")
+        if (metric := summary.get(key)) and metric not in names
+    ]
     reached = [f"{metric_title(name)} {summary[name]:.4f}" for name in names if name in summary]
     text = f"{', '.join(reached)} on the test split"
     return text + _beside_baseline(summary)
@@ -101,15 +115,20 @@ def _beside_baseline(summary: dict[str, Any]) -> str:
     if summary.get("compared_rows") == 0 and "baseline_model_id" in summary:
         known = f"the baseline was trained on {left_out:,} rows of it"
         return f"; compared with nothing: {known if left_out else 'what the baseline was trained on is gone'}"
-    if "baseline_metric" not in summary:
+    both = [prefix for prefix in ("", RETRIEVAL) if f"{prefix}baseline_metric" in summary]
+    if not both:
         return ""
-    title, baseline = metric_title(summary["metric"]), f"{summary['baseline_metric']:.4f}"
+    titles = {prefix: metric_title(summary[f"{prefix}metric"]) for prefix in both}
     if not left_out:
-        return f"; the baseline's {title} there is {baseline}"
-    return (
-        f"; on the {summary['compared_rows']:,} rows of it that the baseline was not trained on, {title}"
-        f" {summary['candidate_metric']:.4f}, the baseline's {baseline}"
-    )
+        theirs = [f"{titles[prefix]} there is {summary[f'{prefix}baseline_metric']:.4f}" for prefix in both]
+        return f"; the baseline's {', its '.join(theirs)}"
+    shown = [
+        f"{titles[prefix]} {summary[f'{prefix}candidate_metric']:.4f}, the baseline's"
+        f" {summary[f'{prefix}baseline_metric']:.4f}"
+        for prefix in both
+    ]
+    rows = f"{summary['compared_rows']:,} rows of it that the baseline was not trained on"
+    return f"; on the {rows}, {', '.join(shown)}"
 
 
 def _what_now(console: Console, config: PipelineConfig, flags: str, *lines: str) -> None:
@@ -172,10 +191,15 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
             soft_wrap=True,
         )
     with spinner(console, "Asking the served model..."):
-        user = _typical_user(done)
+        examples = done.nodes[EXAMPLE_GEN].output("examples")
+        assert examples
+        typical = json.loads(examples.properties[TYPICAL_USER])
+        user = typical[USER_KEY]
         answers = served.recommend([user], 5, exclude_rated=True)
     console.print()
-    print_answers(console, answers, [f"Recommended to user {user}, the median by number of ratings"], "score")
+    best = ", ".join(str(served.movies.get(id_) or id_) for id_ in typical[RATED_BEST])
+    console.print(f"User {user}, the median by number of ratings, rated best: {best}", soft_wrap=True)
+    print_answers(console, answers, [f"Recommended to user {user}"], "score")
     console.print()
     for command in ("recommend USER_ID", "similar TITLE", "status"):
         console.print(f"Next: {command_name()} {command}{flags}", soft_wrap=True)
@@ -187,13 +211,3 @@ def _tell_if_forced(console: Console, config: PipelineConfig, done: Run) -> None
     for one in forced_versions(config):
         if model and one["kind"] == "forced" and one["model_id"] == model.id:
             console.print(f"But this model was blessed before: version {one['version']}, {one['blessing']}.")
-
-
-def _typical_user(done: Run) -> str:
-    """The one in the middle by number of ratings, which is how the vocabulary is sorted."""
-    graph = done.nodes[TRANSFORM].output("transform_graph")
-    assert graph
-    vocabulary = Path(graph.uri) / "transform_fn" / "assets" / "user_id"
-    with vocabulary.open(encoding="utf-8") as lines:
-        users = lines.read().rstrip("\n").split("\n")
-    return users[len(users) // 2]

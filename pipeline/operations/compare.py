@@ -9,14 +9,15 @@ import yaml
 
 from components.models import MODELS, find
 from components.shared.errors import ConfigError
+from components.shared.features import INTERACTION, LIKE
 from pipeline.config import PipelineConfig, load_config
 from pipeline.operations.variants import Variant, placed
 from pipeline.yaml_text import assign, find_file, parse_override, read_file
 
 # Objective -> what it asks, in words.
 QUESTIONS = {
-    "like": "whether a user likes a movie that they watched",
-    "interaction": "which movies a user watches next",
+    LIKE: "whether a user likes a movie that they watched",
+    INTERACTION: "which movies a user watches next",
 }
 
 
@@ -31,7 +32,8 @@ def plan(
         models: Names with commas between, also of modules from outside; None: all that come along.
         objective: The only question; None: both.
         file: As of `load_config`.
-        overrides: As of `load_config`. Of `model`, the name and the objective do not matter.
+        overrides: As of `load_config`. Names and objectives of `model` and `retrieval` do not matter. The values of
+            the first are of both questions, those of the second, where there are any, of its own.
 
     Raises:
         ConfigError: There is no such model, it is there twice, or a value is not allowed.
@@ -56,12 +58,14 @@ def _config(
     name: str, objective: str, names: Sequence[str], file: str | None, overrides: Sequence[str]
 ) -> PipelineConfig:
     """The configuration that trains one model under one question, and nothing else."""
-    forced = [f"model.name={name}", f"model.objective={objective}", "tuning={}"]  # nothing is searched
-    if "retrieval" in PipelineConfig.model_fields:  # a second model in the same run
-        forced.append("retrieval=null")
-    section = _of_model(name, names, file, overrides)
-    if section is not None:
-        forced.insert(0, f"model={yaml.safe_dump(section, default_flow_style=True, width=float('inf'))}")
+    section = _of_model(name, objective, names, file, overrides)
+    forced = [
+        f"model={yaml.safe_dump(section, default_flow_style=True, width=float('inf'))}",
+        f"model.name={name}",
+        f"model.objective={objective}",
+        "retrieval=null",
+        "tuning={}",  # nothing is searched
+    ]
     try:
         config = load_config(file, [*overrides, *forced])
     except ConfigError as error:
@@ -71,22 +75,20 @@ def _config(
 
 
 def _of_model(
-    name: str, names: Sequence[str], file: str | None, overrides: Sequence[str]
-) -> Mapping[str, Any] | None:
-    """The section `model` without what other models of the comparison have and this one lacks; None where all fits.
+    name: str, objective: str, names: Sequence[str], file: str | None, overrides: Sequence[str]
+) -> dict[str, Any]:
+    """The section of the question's model without what other models of the comparison have and this one lacks.
 
     So a configuration that was made for one of them will do. What none of them has is a mistake, and stays.
     """
     values = read_file(find_file(file)) if file else {}
     for override in overrides:
         assign(values, *parse_override(override))
-    section = values.get("model")
-    if not isinstance(section, Mapping):
-        return None
+    sections = [values.get(key) for key in ("model", *(["retrieval"] if objective == INTERACTION else []))]
+    section = next((one for one in reversed(sections) if isinstance(one, Mapping)), {})
     own = find(name).config.model_fields
     known = {key for other in names for key in find(other).config.model_fields}
-    kept = {key: value for key, value in section.items() if key in own or key not in known}
-    return kept if len(kept) < len(section) else None
+    return {key: value for key, value in section.items() if key in own or key not in known}
 
 
 def notes(variants: Sequence[Variant]) -> list[str]:

@@ -12,7 +12,7 @@ import yaml
 
 from components.shared.errors import ConfigError
 from components.shared.storage import storage
-from pipeline.config import load_config
+from pipeline.config import PipelineConfig, load_config
 from pipeline.operations.variants import Outcome, Variant, best, columns, heading, placed
 
 # Keys that decide what happens after a sweep's last component, or where its results are: no use to sweep over them.
@@ -60,7 +60,7 @@ def plan(over: str, file: str | None, overrides: Sequence[str]) -> tuple[str, li
                 where += f": {error.where}"
             raise placed(error, where) from None
         name = values[0].config.name if values else f"{config.name}-sweep"
-        config = config.model_copy(update={"name": name})
+        config = config.model_copy(update={"name": name, **_only(config, key)})
         same = next((value.text for value in values if value.config == config), None)
         if same is not None:
             raise ConfigError(
@@ -71,6 +71,13 @@ def plan(over: str, file: str | None, overrides: Sequence[str]) -> tuple[str, li
             )
         values.append(Variant(one, config))
     return key, values
+
+
+def _only(config: PipelineConfig, key: str) -> dict[str, Any]:
+    """The other model, of which a sweep over a key of one says nothing, is not trained."""
+    if key.startswith("model.") or config.retrieval is None:
+        return {"retrieval": None}
+    return {"model": config.retrieval, "retrieval": None} if key.startswith("retrieval.") else {}
 
 
 def split_values(text: str, key: str) -> list[str]:

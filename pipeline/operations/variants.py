@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.shared.artifacts import RANKING_EVALUATOR, TRAINER
+from components.shared.artifacts import RANKING_EVALUATOR, RETRIEVAL, TRAINER
 from components.shared.errors import ConfigError
 from pipeline.config import PipelineConfig
 from pipeline.state.runs import Run
@@ -94,7 +94,9 @@ def outcome(value: str, run: Run, seconds: float) -> Outcome:
         artifact.properties if artifact else {}
         for artifact in (run.nodes[TRAINER].output("model"), evaluated)
     )
-    figures = {name: model[name] for name in (*_OF_MODEL, TRAINING_CPU) if name in model}
+    second = {name.removeprefix(RETRIEVAL): of for name, of in model.items() if name.startswith(RETRIEVAL)}
+    both = second | model
+    figures = {name: both[name] for name in (*_OF_MODEL, TRAINING_CPU) if name in both}
     if "train_loss" in figures:
         figures.pop("loss", None)
     k = ranking.get("primary_k", 10)
