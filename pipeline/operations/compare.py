@@ -58,14 +58,11 @@ def _config(
     name: str, objective: str, names: Sequence[str], file: str | None, overrides: Sequence[str]
 ) -> PipelineConfig:
     """The configuration that trains one model under one question, and nothing else."""
+    # Nothing is searched.
+    forced = [f"model.name={name}", f"model.objective={objective}", "retrieval=null", "tuning={}"]
     section = _of_model(name, objective, names, file, overrides)
-    forced = [
-        f"model={yaml.safe_dump(section, default_flow_style=True, width=float('inf'))}",
-        f"model.name={name}",
-        f"model.objective={objective}",
-        "retrieval=null",
-        "tuning={}",  # nothing is searched
-    ]
+    if section is not None:
+        forced.insert(0, f"model={yaml.safe_dump(section, default_flow_style=True, width=float('inf'))}")
     try:
         config = load_config(file, [*overrides, *forced])
     except ConfigError as error:
@@ -76,19 +73,23 @@ def _config(
 
 def _of_model(
     name: str, objective: str, names: Sequence[str], file: str | None, overrides: Sequence[str]
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """The section of the question's model without what other models of the comparison have and this one lacks.
 
+    None where that is the section `model` as it stands.
     So a configuration that was made for one of them will do. What none of them has is a mistake, and stays.
     """
     values = read_file(find_file(file)) if file else {}
     for override in overrides:
         assign(values, *parse_override(override))
-    sections = [values.get(key) for key in ("model", *(["retrieval"] if objective == INTERACTION else []))]
-    section = next((one for one in reversed(sections) if isinstance(one, Mapping)), {})
+    model, retrieval = values.get("model"), values.get("retrieval")
+    section = retrieval if objective == INTERACTION and isinstance(retrieval, Mapping) else model
+    if not isinstance(section, Mapping):
+        return None
     own = find(name).config.model_fields
     known = {key for other in names for key in find(other).config.model_fields}
-    return {key: value for key, value in section.items() if key in own or key not in known}
+    kept = {key: value for key, value in section.items() if key in own or key not in known}
+    return None if kept == model else kept
 
 
 def notes(variants: Sequence[Variant]) -> list[str]:

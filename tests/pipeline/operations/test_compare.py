@@ -24,7 +24,7 @@ def test_it_is_one_pipeline_which_is_not_the_one_that_is_served():
     configs = [variant.config for variants in planned.values() for variant in variants]
     assert {config.name for config in configs} == {"ml-100k-compare"}
     assert not any(config.tuning.tune for config in configs)
-    assert not any(getattr(config, "retrieval", None) for config in configs)  # one model at a time
+    assert not any(config.retrieval for config in configs)  # one model at a time
     same = [config.model_dump(exclude={"model"}) for config in configs]
     assert all(one == same[0] for one in same)
 
@@ -34,6 +34,17 @@ def test_the_questions_can_be_limited_and_win_over_the_configuration():
     (variant,) = planned["like"]
     assert list(planned) == ["like"]
     assert (variant.config.model.name, variant.config.model.objective) == ("mlp", "like")
+
+
+def test_what_is_set_for_retrieval_is_of_the_second_question_alone():
+    of = ["model.embedding_dim=8", "model.hidden_units=[32]", "retrieval.epochs=7", "retrieval.item_item=0"]
+    planned = compare.plan("dot_product,mlp", None, None, of)
+    for likes, ranks in zip(*planned.values(), strict=True):
+        assert likes.config.model.embedding_dim == 8
+        assert (ranks.config.model.epochs, ranks.config.retrieval) == (7, None)
+        assert ranks.config.model.embedding_dim != 8
+        assert likes.config.model.epochs != 7
+    assert planned["like"][1].config.model.hidden_units == (32,)
 
 
 @pytest.mark.parametrize("in_file", [True, False])
