@@ -36,15 +36,15 @@ _SIDES = ((USER_KEY, "user"), (MOVIE_KEY, "movie"))
 class ProductConfig(ModelConfig):
     """What dot products have in common."""
 
-    # A schedule that begins with long steps would undo it, and goes to its end however near that is.
-    WARM_START: ClassVar[dict[str, Any]] = {"learning_rate": 0.003, "schedule": "constant", "epochs": 60}
-
     learning_rate: float = Field(0.02, gt=0, le=1, description="Learning rate of Adam.")
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "linear",
         description="How the learning rate falls to nothing over `epochs`, if it does; nothing stops early then.",
     )
     epochs: int = Field(8, ge=1, description="Most passes over the training rows.")
+    warm_epochs: int | None = Field(
+        4, ge=1, description="Most passes where training starts from earlier weights; null: those of epochs."
+    )
     l2_factors: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0, 3.0, 10.0),
         min_length=1,
@@ -70,6 +70,7 @@ class DotProductConfig(ProductConfig):
         "schedule": "linear",
         "batch_size": 64,
         "epochs": 40,
+        "warm_epochs": None,
     }
 
     name: str = Field("dot_product", description="Name of the model in the registry.")

@@ -1,7 +1,6 @@
 """What every model has for hyperparameters; each model's own class, with its tuned defaults, is in its file.
 
-A default may differ between the objectives: those of `interaction` are in the `INTERACTION` of the class, and those of
-a warm start under `like` in its `WARM_START`.
+A default may differ between the objectives: those of `interaction` are in the `INTERACTION` of the class.
 Imports no Keras, so that the command line can validate a configuration in milliseconds.
 """
 
@@ -21,7 +20,6 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     INTERACTION: ClassVar[dict[str, Any]] = {"loss": "binary", "epochs": 30}
-    WARM_START: ClassVar[dict[str, Any]] = {}
 
     name: str = Field(..., description="Name of the model in the registry.")
     objective: Objective = Field(
@@ -106,6 +104,11 @@ class ModelConfig(BaseModel):
         False,
         description="Whether to start from the weights of the model blessed last on earlier data, by token.",
     )
+    warm_epochs: int | None = Field(
+        None,
+        ge=1,
+        description="Most passes where training does start from such weights; null: those of epochs.",
+    )
     temperature: bool = Field(
         False, description="Whether to fit a temperature on eval, and keep it in the model (like only)."
     )
@@ -130,7 +133,7 @@ class ModelConfig(BaseModel):
             values = {"l2_factors": (1.0,), **values}
         if values.get("objective") == "interaction":
             return {**cls.INTERACTION, **values}
-        return {**cls.WARM_START, **values} if values.get("warm_start") else values
+        return values
 
     @model_validator(mode="after")
     def _loss_fits(self) -> ModelConfig:

@@ -21,6 +21,7 @@ from components.shared.errors import ConfigError
 _NO_MATTER = (
     "seed",
     "epochs",
+    "warm_epochs",
     "patience",
     "refit",
     "temperature",

@@ -47,6 +47,9 @@ def compiled(model: keras.Model, config: ModelConfig, task: Task, epochs: int) -
         for state, value in zip(states, first, strict=True):
             state.assign(value)
 
+    # AutoGraph is for the loop alone: to convert all that a loss calls takes a CPU second. Keras does without, too.
+    loss_of = tf.autograph.experimental.do_not_convert(task.loss)
+
     @tf.function(jit_compile=True)
     def run(data: dict[str, tf.Tensor], order: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
         total = tf.zeros([])
@@ -54,7 +57,7 @@ def compiled(model: keras.Model, config: ModelConfig, task: Task, epochs: int) -
             at = order[step]
             batch = {key: tf.gather(values, at) for key, values in data.items()}
             with tf.GradientTape() as tape:
-                loss = task.loss(batch, optimizer.iterations, strength)
+                loss = loss_of(batch, optimizer.iterations, strength)
             gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
             # XLA has no sparse gradients.
             gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]

@@ -116,12 +116,13 @@ def fit(
         y_eval: Their labels.
         catalogue: Inputs that depend on the movie alone, a row for each index of it.
         on_epoch: Told of each epoch; what it raises ends the training.
-        start: Called with the initialised model, before the first epoch.
+        start: Called with the initialised model, before the first epoch; there are at most `config.warm_epochs` then.
     """
     started = time.perf_counter()
     train, held = (Rows.of(config, sizes, *part, catalogue) for part in ((x, y), (x_eval, y_eval)))
+    epochs = min(config.epochs, (start and config.warm_epochs) or config.epochs)
     if not len(held):
-        plan = _plan(config, sizes, train, config.epochs, start)
+        plan = _plan(config, sizes, train, epochs, start)
         model, found = plan.model, _train(plan, 1.0, None, on_epoch)
         recorded = found.metrics
         adjust(config, model)
@@ -138,7 +139,7 @@ def fit(
     ranking = RankingValidation(train, held) if config.objective == "interaction" else None
     validate = ranking or like_validation(train, held)
     tried: list[tuple[float, int, float, _Trained]] = []
-    plan = _plan(config, sizes, train, config.epochs, start)
+    plan = _plan(config, sizes, train, epochs, start)
     for factor in config.l2_factors:
         before = sum(len(found.metrics["loss"]) for *_, found in tried)
         found = _train(plan, factor, (validate, monitor, sign), _after(before, on_epoch))

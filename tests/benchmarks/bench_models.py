@@ -70,7 +70,8 @@ def _run(root: str, path: str, objective: str, model: str, seed: int) -> dict[st
     from pipeline.state.runs import read_runs
 
     overrides = [f"root={root}", f"data.path={path}", "name=bench", f"model.objective={objective}"]
-    config = load_config(None, [*overrides, f"model.name={model}", f"model.seed={seed}"])
+    overrides += ["retrieval=null", f"model.name={model}", f"model.seed={seed}"]
+    config = load_config(None, overrides)
     with captured(None):
         from pipeline.pipeline import create_sweep_pipeline
         from pipeline.runners import local

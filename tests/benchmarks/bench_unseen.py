@@ -10,7 +10,7 @@ implicit feedback datasets", 2008, with the penalty of Rendle et al., 2022).
 Thinned sets keep 3 to 8 ratings of each user, drawn at random, and are cut at one moment for all
 (`data.split.method=time`).
 
-    python tests/benchmarks/bench_unseen.py --sets ml-100k ml-latest-small --objectives like
+    python tests/benchmarks/bench_unseen.py --sets ml-100k ml-latest-small --objectives like --draws 5
 
 Sets but MovieLens 100K are read from ../shared/data beside the clone; those that are not there are left out.
 """
@@ -36,6 +36,7 @@ SHARED = REPOSITORY.parent / "shared" / "data"
 SETS = ("ml-100k", "ml-latest-small", "ml-1m-half")
 _COLUMNS = ["user_id", "movie_id", "rating", "timestamp"]
 OBJECTIVES = ("like", "interaction")
+METRICS = {"like": ("AUC", "log-loss"), "interaction": ("NDCG@10", "recall@10")}
 LIKES = ("two_tower", "dot_product")
 FLOORS = {
     "bias regression": "bias_logistic_regression",
@@ -48,51 +49,64 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--objectives", nargs="+", default=list(OBJECTIVES), choices=OBJECTIVES)
-    parser.add_argument("--no-thinned", action="store_true", help="Whole sets only.")
+    parser.add_argument(
+        "--draws", type=int, default=1, help="Of thinned sets, whose means are told; 0: none."
+    )
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as root:
-        for name, thinned in itertools.product(arguments.sets, (False, True)):
-            path = "builtin:ml-100k" if name == "ml-100k" else str(SHARED / name)
-            if name != "ml-100k" and not Path(path).is_dir():
-                print("" if thinned else f"{name}: left out, as {path} is not there\n", end="")
-            elif not (thinned and arguments.no_thinned):
-                _compare(root, name, path, thinned, arguments.objectives)
+    for name in arguments.sets:
+        path = "builtin:ml-100k" if name == "ml-100k" else str(SHARED / name)
+        if name != "ml-100k" and not Path(path).is_dir():
+            print(f"{name}: left out, as {path} is not there")
+            continue
+        of_set = [f"data.path={path}", f"name={name}"]
+        _compare(name, [of_set], arguments.objectives)
+        if not arguments.draws:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            drawn = [str(_thin(path, Path(folder) / f"{draw}", draw)) for draw in range(arguments.draws)]
+            thinned = [[f"data.path={of}", f"name={name}", "data.split.method=time"] for of in drawn]
+            _compare(f"{name}, thinned", thinned, arguments.objectives)
 
 
-def _compare(root: str, name: str, path: str, thinned: bool, objectives: list[str]) -> None:
-    overrides = [f"data.path={path}", f"name={name}"]
-    if thinned:
-        name += ", thinned"
-        folder = Path(root) / name.replace(", ", "-")
-        _thin(path, folder)
-        overrides = [f"data.path={folder}", f"name={folder.name}", "data.split.method=time"]
-    if "like" in objectives:
-        print(f"\n{name + ', likes':<26}{'AUC':>10}{'log-loss':>12}{'CPU s':>8}")
-        of: dict[str, Any] = {}
-        for model in LIKES:
-            of = _run(root, [*overrides, f"model.name={model}", "retrieval=null"])
-            seconds = of["training_cpu_seconds"]
-            print(f"{model:<26}{of['auc']:>10.4f}{of['log_loss']:>12.4f}{seconds:>8.1f}", flush=True)
-        for title, floor in FLOORS.items():
-            if f"{floor}_auc" in of:
-                print(f"{title:<26}{of[f'{floor}_auc']:>10.4f}{of[f'{floor}_log_loss']:>12.4f}", flush=True)
-    if "interaction" in objectives:
-        found = _run(root, [*overrides, "model.objective=interaction"])
-        print(f"\n{name + ', rankings':<26}{'NDCG@10':>10}{'recall@10':>12}{'CPU s':>8}")
-        seconds = found["training_cpu_seconds"]
-        print(f"{'dot_product':<26}{found['ndcg@10']:>10.4f}{found['recall@10']:>12.4f}{seconds:>8.1f}")
-        for other in ("ease", "popularity"):
-            print(f"{other:<26}{found[f'{other}_ndcg@10']:>10.4f}{found[f'{other}_recall@10']:>12.4f}")
-        artifacts = Path(root) / overrides[1].removeprefix("name=") / "artifacts"
-        for other, (ndcg, recall) in _baselines(artifacts / "RatingsExampleGen" / "examples").items():
-            print(f"{other:<26}{ndcg:>10.4f}{recall:>12.4f}", flush=True)
+def _compare(name: str, logs: list[list[str]], objectives: list[str]) -> None:
+    """Prints a table an objective, of means over logs, each of which is told by its keys."""
+    for objective in objectives:
+        measure = _likes if objective == "like" else _rankings
+        with tempfile.TemporaryDirectory() as root:
+            found = [measure(f"{root}/{place}", keys) for place, keys in enumerate(logs)]
+        titles = (*METRICS[objective], "CPU s")
+        print(f"\n{f'{name}, {objective}':<32}{''.join(f'{title:>10}' for title in titles)}")
+        for row in found[0]:
+            first, second, *seconds = np.mean([of[row] for of in found], axis=0)
+            cells = f"{first:>10.4f}{second:>10.4f}"
+            print(f"{row:<32}{cells}{''.join(f'{of:>10.1f}' for of in seconds)}", flush=True)
 
 
-def _thin(path: str, folder: Path, seed: int = 7) -> None:
+def _likes(root: str, keys: list[str]) -> dict[str, tuple[float, ...]]:
+    """AUC, log-loss and, of the models, CPU seconds of training."""
+    of: dict[str, Any] = {}
+    rows = {}
+    for model in LIKES:
+        of = _run(root, [*keys, f"model.name={model}", "retrieval=null"])
+        rows[model] = of["auc"], of["log_loss"], of["training_cpu_seconds"]
+    there = {title: floor for title, floor in FLOORS.items() if f"{floor}_auc" in of}
+    return rows | {title: (of[f"{floor}_auc"], of[f"{floor}_log_loss"]) for title, floor in there.items()}
+
+
+def _rankings(root: str, keys: list[str]) -> dict[str, tuple[float, ...]]:
+    """NDCG@10, recall@10 and, of the model, CPU seconds of training."""
+    of = _run(root, [*keys, "model.objective=interaction"])
+    rows = {"dot_product": (of["ndcg@10"], of["recall@10"], of["training_cpu_seconds"])}
+    rows |= {floor: (of[f"{floor}_ndcg@10"], of[f"{floor}_recall@10"]) for floor in ("ease", "popularity")}
+    (examples,) = Path(root).glob("*/artifacts/RatingsExampleGen/examples")
+    return rows | _baselines(examples)
+
+
+def _thin(path: str, folder: Path, draw: int) -> Path:
     """Writes 3 to 8 ratings of each user, and the movies table, in the layout in which they came."""
     source, ratings, movies, options = _layout(path)
     log = pd.read_csv(source / ratings, names=_COLUMNS, **options)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(7 + 1000 * draw)
     log = log.iloc[random.permutation(len(log))]
     place = log.groupby("user_id").cumcount().to_numpy()
     users = pd.factorize(log["user_id"])[0]
@@ -103,6 +117,7 @@ def _thin(path: str, folder: Path, seed: int = 7) -> None:
     shutil.copy(source / movies, folder)
     written = [*lines[:header], *(lines[row + header] for row in kept)]
     (folder / ratings).write_text("\n".join(written) + "\n", encoding="utf-8")
+    return folder
 
 
 def _layout(path: str) -> tuple[Path, str, str, dict[str, Any]]:

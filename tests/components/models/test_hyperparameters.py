@@ -84,16 +84,3 @@ def test_a_strength_that_is_set_is_the_only_one_trained_with():
     assert config_of("dot_product", embedding_l2=0.03, l2_factors=(1.0, 2.0)).l2_factors == (1.0, 2.0)
     both = config_of("dot_product")
     assert any_config.validate_python(both.model_dump()) == both
-
-
-@pytest.mark.parametrize("name", ["dot_product", "two_tower"])
-def test_a_warm_start_takes_short_steps_and_stops_early_unless_told_otherwise(name):
-    """The schedule of a cold start begins with long steps, which would undo it, and goes on to its end."""
-    cold, warm = config_of(name), config_of(name, warm_start=True)
-    assert (cold.schedule, warm.schedule) == ("linear", "constant")
-    assert warm.learning_rate < cold.learning_rate
-    assert warm.epochs > cold.epochs
-    assert config_of(name, warm_start=True, epochs=5).epochs == 5
-    assert any_config.validate_python(warm.model_dump()) == warm
-    ranks = {"objective": "interaction"}
-    assert config_of(name, warm_start=True, **ranks).schedule == config_of(name, **ranks).schedule
