@@ -70,6 +70,7 @@ class DotProductConfig(ProductConfig):
         "schedule": "linear",
         "batch_size": 64,
         "epochs": 40,
+        "max_steps": 2000,
         "warm_epochs": None,
     }
 

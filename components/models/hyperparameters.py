@@ -93,6 +93,18 @@ class ModelConfig(BaseModel):
         " for interaction, users with the loss softmax.",
     )
     epochs: int = Field(60, ge=1, description="Most passes over the training rows.")
+    max_steps: int | None = Field(
+        None,
+        ge=1,
+        description="Most steps of a training with the loss softmax: where an epoch has many, batches are up to 8 times"
+        " as large, and epochs are fewer, but at least 10; null: as batch_size and epochs say.",
+    )
+    softmax_sample: int = Field(
+        2048,
+        ge=1,
+        description="Of a catalogue more than twice as large, the movies drawn for a step of the loss softmax, besides"
+        " the positives of its users.",
+    )
     patience: int = Field(
         4, ge=1, description="Epochs without a better validation metric after which training stops."
     )
@@ -131,6 +143,8 @@ class ModelConfig(BaseModel):
             return values
         if "embedding_l2" in values:  # a strength that somebody has set is not multiplied
             values = {"l2_factors": (1.0,), **values}
+        if {"epochs", "batch_size"} & values.keys():  # nor changed, what somebody has set
+            values = {"max_steps": None, **values}
         if values.get("objective") == "interaction":
             return {**cls.INTERACTION, **values}
         return values

@@ -26,6 +26,8 @@ _NO_MATTER = (
     "refit",
     "temperature",
     "memory_mb",
+    "max_steps",
+    "softmax_sample",
     "warm_start",
     "similar_shrinkage",
 )

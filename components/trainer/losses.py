@@ -36,9 +36,12 @@ from components.models.layers import IdEmbedding
 from components.trainer.negatives import Negatives
 from components.trainer.rows import MOVIE, USER, Arrays, Rows
 
-LABEL = "label"
+LABEL, ADDED = "label", "added"
 # Of likes: steps of an epoch, where a step has that many rows at least.
 _FEWEST_STEPS, _FEWEST_ROWS = 64, 32
+# Of a softmax: steps of an epoch, where batches of at most so many times the configured size suffice for that.
+_MOST_STEPS, _LARGER = 64, 8
+_WIDTH = 1024
 
 
 # A part of an epoch: arrays, the order in which their rows are taken, (steps, rows of a step).
@@ -130,44 +133,139 @@ def _in_batch(config: ModelConfig, model: keras.Model, rows: Rows) -> Task:
     return Task(parts, loss, len(users), _steps(len(users), config.batch_size))
 
 
+@dataclass(frozen=True)
+class _Baskets:
+    """What each user has rated: of the users (A,) the rows from offset to offset, with movies and weights (N,)."""
+
+    users: np.ndarray
+    offsets: np.ndarray
+    movies: np.ndarray
+    weights: np.ndarray
+
+    @staticmethod
+    def of(config: ModelConfig, rows: Rows) -> _Baskets:
+        weights = np.where(rows.y > 0.5, 1.0, config.rest_weight).astype(np.float32)
+        at = np.flatnonzero(weights)
+        at = at[np.argsort(rows.x[USER][at], kind="stable")]
+        users, first = np.unique(rows.x[USER][at], return_index=True)
+        return _Baskets(users, np.append(first, len(at)), rows.x[MOVIE][at], weights[at])
+
+    def rows(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of some users' rows: which of the users it is, the movie, the weight."""
+        lengths = self.offsets[chosen + 1] - self.offsets[chosen]
+        first = np.repeat(self.offsets[chosen] - np.append(0, np.cumsum(lengths)[:-1]), lengths)
+        at = first + np.arange(len(first))
+        return np.repeat(np.arange(len(chosen)), lengths), self.movies[at], self.weights[at]
+
+
 def _softmax(config: ModelConfig, model: keras.Model, rows: Rows) -> Task:
-    weights = np.where(rows.y > 0.5, 1.0, config.rest_weight).astype(np.float32)
-    at = np.flatnonzero(weights)
-    at = at[np.argsort(rows.x[USER][at], kind="stable")]
-    users, movies, weights = rows.x[USER][at], rows.x[MOVIE][at], weights[at]
-    number = rows.sizes.movie_id
-    active, offsets = np.unique(users, return_index=True)
-    offsets = np.append(offsets, len(users))
-    step = max(min(config.memory_mb * 2**20 // (4 * number), len(active)), 1)
+    baskets, number = _Baskets.of(config, rows), rows.sizes.movie_id
+    active, rated = len(baskets.users), np.bincount(baskets.movies, minlength=number) > 0
+    batch_size = config.batch_size
+    if config.max_steps:
+        batch_size = min(max(math.ceil(active / _MOST_STEPS), batch_size), _LARGER * batch_size)
+    if rated.sum() > 2 * config.softmax_sample:
+        return _sampled_softmax(config, model, rows, baskets, np.flatnonzero(rated), batch_size)
+    at_once = max(min(config.memory_mb * 2**20 // (4 * number), active), 1)
     catalogue = rows.movie_inputs(tf.range(number))
     # An index that no row has, such as the out-of-vocabulary one, is no candidate.
-    unseen = tf.constant(np.where(np.bincount(movies, minlength=number) > 0, 0.0, -1e9), tf.float32)
-    a_user = float(weights.sum()) / max(len(active), 1)
+    unseen = tf.constant(np.where(rated, 0.0, -1e9), tf.float32)
+    of_step = _softmax_of_step(config, model, rows, baskets)
 
     def parts(random: np.random.Generator) -> Iterator[Part]:
-        shuffled = random.permutation(len(active))
-        for start in range(0, len(active), step):
-            chosen = shuffled[start : start + step]
+        shuffled = random.permutation(active)
+        for start in range(0, active, at_once):
+            chosen = shuffled[start : start + at_once]
             targets = np.zeros((len(chosen), number), np.float32)
-            lengths = offsets[chosen + 1] - offsets[chosen]
-            first = np.repeat(offsets[chosen] - np.append(0, np.cumsum(lengths)[:-1]), lengths)
-            at = first + np.arange(len(first))
-            targets[np.repeat(np.arange(len(chosen)), lengths), movies[at]] = weights[at]
-            arrays = {USER: active[chosen].astype(np.int32), LABEL: targets}
-            yield arrays, _order(random, len(chosen), config.batch_size)
+            place, movies, weights = baskets.rows(chosen)
+            targets[place, movies] = weights
+            arrays = {USER: baskets.users[chosen].astype(np.int32), LABEL: targets}
+            yield arrays, _order(random, len(chosen), batch_size)
 
     def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-        user, movie, bias = pair_vectors(model, {USER: batch[USER]}, catalogue)
+        return of_step(batch[USER], catalogue, batch[LABEL], unseen, step_number, strength)
+
+    return Task(parts, loss, len(baskets.movies), _steps(active, batch_size), lazy_users=True)
+
+
+def _sampled_softmax(
+    config: ModelConfig,
+    model: keras.Model,
+    rows: Rows,
+    baskets: _Baskets,
+    catalogue: np.ndarray,
+    batch_size: int,
+) -> Task:
+    """The softmax of a step over what its users have rated, and some of the other movies.
+
+    Those are drawn without replacement, and the logit of each gains the log of how many it stands for, so that the
+    denominator is that of the whole catalogue on average. A row of a part is a step.
+    """
+    active = len(baskets.users)
+    steps = _steps(active, batch_size)
+    of_step = _softmax_of_step(config, model, rows, baskets)
+
+    def made(random: np.random.Generator, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        place, movies, weights = baskets.rows(chosen)
+        own = np.unique(movies)
+        others = np.setdiff1d(catalogue, own, assume_unique=True)
+        drawn = random.choice(others, min(config.softmax_sample, len(others)), replace=False)
+        targets = np.zeros((len(chosen), len(own) + len(drawn)), np.float32)
+        targets[place, np.searchsorted(own, movies)] = weights
+        stands_for = np.repeat([1.0, len(others) / max(len(drawn), 1)], [len(own), len(drawn)])
+        return np.concatenate([own, drawn]), np.log(stands_for), targets
+
+    def parts(random: np.random.Generator) -> Iterator[Part]:
+        order = _order(random, active, batch_size)
+        of_a_step = 4 * order.shape[1] * min(2 * config.softmax_sample, len(catalogue))
+        at_once = max(config.memory_mb * 2**20 // of_a_step, 1)
+        for start in range(0, len(order), at_once):
+            chosen = order[start : start + at_once]
+            found = [made(random, users) for users in chosen]
+            # Of few widths, as each is compiled for.
+            width = math.ceil(max(len(movies) for movies, _, _ in found) / _WIDTH) * _WIDTH
+            movies = np.zeros((len(found), width), np.int32)
+            added = np.full((len(found), width), -1e9, np.float32)
+            targets = np.zeros((len(found), order.shape[1], width), np.float32)
+            for step, (of_movies, of_added, of_targets) in enumerate(found):
+                movies[step, : len(of_movies)], added[step, : len(of_movies)] = of_movies, of_added
+                targets[step, :, : len(of_movies)] = of_targets
+            users = baskets.users[chosen].astype(np.int32)
+            yield {USER: users, MOVIE: movies, ADDED: added, LABEL: targets}, np.arange(len(found))[:, None]
+
+    def loss(batch: dict[str, tf.Tensor], step_number: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+        one = {key: values[0] for key, values in batch.items()}
+        movies = rows.movie_inputs(one[MOVIE])
+        return of_step(one[USER], movies, one[LABEL], one[ADDED], step_number, strength)
+
+    return Task(parts, loss, len(baskets.movies), steps, lazy_users=True)
+
+
+def _softmax_of_step(
+    config: ModelConfig, model: keras.Model, rows: Rows, baskets: _Baskets
+) -> Callable[..., tf.Tensor]:
+    """Of users (B,), inputs of movies, targets (B, K), what is added to logits, the number of the step, a strength."""
+    a_user = float(baskets.weights.sum()) / max(len(baskets.users), 1)
+
+    def loss(
+        users: tf.Tensor,
+        movies: dict[str, tf.Tensor],
+        targets: tf.Tensor,
+        added: tf.Tensor,
+        step_number: tf.Tensor,
+        strength: tf.Tensor,
+    ) -> tf.Tensor:
+        user, movie, bias = pair_vectors(model, {USER: users}, movies)
         if config.vector_dropout:
             seed = tf.stack([tf.constant(config.seed, tf.int64), tf.cast(step_number, tf.int64)])
             user = tf.nn.experimental.stateless_dropout(user, config.vector_dropout, seed)
-        scores = tf.matmul(user, movie, transpose_b=True) + bias + unseen
-        likelihood = tf.reduce_sum(batch[LABEL] * tf.nn.log_softmax(scores), axis=1)
+        scores = tf.matmul(user, movie, transpose_b=True) + bias + added
+        likelihood = tf.reduce_sum(targets * tf.nn.log_softmax(scores), axis=1)
         # Of an average user's positives, so that users weigh as their positives in every batch alike.
-        penalty = strength * _penalty(config, model, rows, batch[USER])
+        penalty = strength * _penalty(config, model, rows, users)
         return penalty - tf.reduce_mean(likelihood) / a_user
 
-    return Task(parts, loss, len(users), _steps(len(active), config.batch_size), lazy_users=True)
+    return loss
 
 
 TASKS: dict[tuple[str, str], Callable[[ModelConfig, keras.Model, Rows], Task]] = {

@@ -62,7 +62,7 @@ def compiled(model: keras.Model, config: ModelConfig, task: Task, epochs: int) -
             # XLA has no sparse gradients.
             gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
             if update:
-                rows = batch[USER]
+                rows = tf.reshape(batch[USER], [-1])
                 update(rows, tf.gather(gradients[-1], rows), optimizer.iterations, optimizer.learning_rate)
             optimizer.apply(gradients[: len(others)], others)
             total += loss

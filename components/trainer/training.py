@@ -27,6 +27,8 @@ from components.trainer.validation import NDCG, RankingValidation, adjust, calib
 from components.trainer.warm_start import layer_weights
 
 # Called after each epoch with its number, from 1, and its metrics.
+_FEWEST_EPOCHS = 10  # of a training that `max_steps` shortens
+
 Observer = Callable[[int, Mapping[str, float]], None]
 
 
@@ -199,6 +201,8 @@ def _plan(config: ModelConfig, sizes: VocabularySizes, rows: Rows, epochs: int, 
     if start:
         start(model)
     task = TASKS[config.objective, config.loss](config, model, rows)
+    if config.max_steps:
+        epochs = min(epochs, max(config.max_steps // task.steps, _FEWEST_EPOCHS))
     return _Plan(config, model, task, compiled(model, config, task, epochs), epochs)
 
 
