@@ -9,11 +9,10 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
@@ -23,22 +22,28 @@ from pydantic import (
 
 from components.blessing.settings import BlessingSettings
 from components.data_gate.settings import DataGateSettings
-from components.example_gen.settings import IngestSettings
 from components.models import DEFAULTS, MODEL_NAME, AnyModelConfig, config_of, find, name_of
 from components.models.hyperparameters import ModelConfig
 from components.models.search_space import Dimension, search_space
 from components.ranking.settings import RankingSettings
-from components.serving_validator.settings import ServingValidatorSettings
 from components.shared.errors import ConfigError
 from components.shared.features import INTERACTION, LIKE, LabelRule
 from components.tuner.settings import TuningSettings
+from pipeline.sections import (
+    BUILTIN,
+    DataConfig,
+    EvaluationConfig,
+    MetadataConfig,
+    Section,
+    ServingConfig,
+    TransformConfig,
+)
 from pipeline.yaml_text import assign, find_file, parse_override, read_file, refuse_nul, shown, source_of_key
 
 if TYPE_CHECKING:
-    from components.example_gen.detection import Source
+    pass
 
 SCHEMA = Path(__file__).parent.parent / "schema" / "schema.pbtxt"
-BUILTIN = "builtin:"
 # Endings of a ratings file that say nothing of what is in it.
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".dat", ".inter", ".data")
 # The name of folders and, with those of components, of rows in a database, which take 255.
@@ -49,111 +54,7 @@ _PATTERN = frozenset("*?[\\")
 _BY_NAME: TypeAdapter[ModelConfig | None] = TypeAdapter(AnyModelConfig | None)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataConfig(IngestSettings):
-    """Where the ratings are and how to read and split them."""
-
-    path: str = Field(
-        f"{BUILTIN}ml-100k",
-        min_length=1,
-        description="Folder or file with the ratings, or builtin:ml-100k for the MovieLens 100K of the installation.",
-    )
-
-    @field_validator("path")
-    @classmethod
-    def _expand(cls, value: str) -> str:
-        return str(Path(value).expanduser()) if value.startswith("~") else value
-
-    @property
-    def ingest(self) -> IngestSettings:
-        """The part that ExampleGen gets."""
-        return IngestSettings.model_validate(self.model_dump(exclude={"path"}))
-
-    def source(self) -> Source:
-        """Finds the files and checks their headers.
-
-        Raises:
-            DataError: As `components.example_gen.detection.detect`.
-        """
-        # Imported here as configurations are also read where no input is.
-        from components.example_gen import builtin, detection
-
-        path = self.path
-        if path == f"{BUILTIN}ml-100k":
-            path = str(builtin.movielens_100k())
-        elif path.startswith(BUILTIN):
-            raise ConfigError(
-                "There is no such built-in data set.",
-                where="key data.path",
-                found=repr(path),
-                expected=f"{BUILTIN}ml-100k, or the path of a folder or file",
-            )
-        return detection.detect(path, self.ingest)
-
-
-class TransformConfig(_Section):
-    """Vocabularies."""
-
-    num_oov_buckets: int = Field(
-        1, ge=1, description="Buckets for users, movies and genres not in the train split."
-    )
-
-
-class EvaluationConfig(_Section):
-    """What a model must reach on the test split to be blessed, whatever it is compared with."""
-
-    min_auc: float = Field(0.65, ge=0, le=1, description="Least AUC, where likes are learned.")
-    max_log_loss: float = Field(
-        0.693, gt=0, description="Greatest log-loss, the same; 0.693 is that of a coin."
-    )
-    min_ranking: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="Least blessing.ranking_metric at ranking.primary_k, where it is learned what is watched.",
-    )
-
-
-class ServingConfig(ServingValidatorSettings):
-    """What an export must do to be pushed."""
-
-    kind: Literal["process", "docker"] = Field(
-        "process",
-        description="Ask the export in a process of this machine, or TFX's InfraValidator, which only sees that"
-        " TensorFlow Serving in a Docker container loads it and answers (it heeds requests and max_load_seconds).",
-    )
-    docker_tag: str = Field(
-        "2.16.1", min_length=1, description="Tag of the image tensorflow/serving, for kind docker."
-    )
-
-    @property
-    def validator(self) -> ServingValidatorSettings:
-        """The part that the ServingValidator gets."""
-        return ServingValidatorSettings.model_validate(self.model_dump(exclude={"kind", "docker_tag"}))
-
-
-class MetadataConfig(_Section):
-    """Where ML Metadata is kept."""
-
-    kind: Literal["sqlite", "mysql", "postgresql"] = Field(
-        "sqlite", description="A file under root (sqlite), or a shared server: mysql or postgresql."
-    )
-    host: str = Field("localhost", min_length=1, description="Host of the server.")
-    port: int | None = Field(None, ge=1, le=65535, description="Its port; by default 3306 or 5432.")
-    database: str = Field(
-        "marquee", pattern=r"^\w+$", description="Its database; made if it is missing and the user may."
-    )
-    user: str = Field("marquee", min_length=1, description="Its user.")
-    password_env: str | None = Field(
-        "MARQUEE_METADATA_PASSWORD",
-        description="Environment variable that holds the password; null: log in without one.",
-    )
-
-
-class PipelineConfig(_Section):
+class PipelineConfig(Section):
     """Everything that decides what a run does."""
 
     name: str = Field(

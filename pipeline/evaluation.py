@@ -6,7 +6,7 @@ import tensorflow_model_analysis as tfma
 
 from components.evaluator.component import BASELINE, CANDIDATE
 from components.shared.features import ACTIVITY_KEY, GENRES_KEY, LABEL_KEY, LIKE, learns
-from pipeline.config import EvaluationConfig
+from pipeline.sections import EvaluationConfig
 
 
 def eval_config(config: EvaluationConfig, objective: str) -> tfma.EvalConfig:

@@ -42,8 +42,9 @@ from components.trainer.component import MovieTrainer
 from components.transform.component import transform as ratings_transform
 from components.tuner.component import MovieTuner
 from components.tuner.settings import metric_of
-from pipeline.config import BUILTIN, PipelineConfig, ServingConfig
+from pipeline.config import PipelineConfig
 from pipeline.evaluation import eval_config
+from pipeline.sections import BUILTIN, ServingConfig
 from pipeline.state.inputs import bring
 from pipeline.state.store import connection_config
 

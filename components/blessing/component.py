@@ -247,7 +247,9 @@ class Blessing(base_component.BaseComponent):
                 min_auc=min_auc,
                 max_log_loss=max_log_loss,
                 min_ranking=min_ranking,
-                code=code_fingerprint("shared/features.py", "blessing/*.py", "ranking/bootstrap.py"),
+                code=code_fingerprint(
+                    "shared/features.py", "blessing/*.py", "ranking/bootstrap.py", "ranking/figures.py"
+                ),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
                 report=types.Channel(type=BlessingReport),
             )

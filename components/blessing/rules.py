@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from components.blessing.figures import OWNERS, Figures, finite, interval_in_words
+from components.blessing.figures import OWNERS, finite, interval_in_words
 from components.blessing.settings import Action, BlessingSettings
 from components.ranking.evaluation import (
     AUC,
@@ -22,6 +22,7 @@ from components.ranking.evaluation import (
     MOVIE_MEAN,
     POPULARITY,
 )
+from components.ranking.figures import Figures
 from components.shared.features import INTERACTION, LIKE, learns, metric_title
 
 # Good recommenders themselves, with which a model of that objective only has to keep up.
@@ -152,7 +153,7 @@ def decide(
         comparison: With the last blessed model; None where there is none.
     """
     ranking = f"{settings.ranking_metric}@{primary_k}"
-    figures = Figures(per_user, ranking, settings)
+    figures = Figures(per_user, [ranking], settings)
     results = []
     if learns(objective, LIKE):
         results += [
@@ -189,7 +190,7 @@ def _changes(
         reason = comparison.nothing(settings.min_compared_rows)
     if comparison is None or reason:
         return [Result("change", "change", "", "gate", None, True, *nothing, passed=None, sentence=reason)]
-    figures = Figures(comparison.per_user, ranking, settings)
+    figures = Figures(comparison.per_user, [ranking], settings)
     results = []
     for metric, change in (
         (LOG_LOSS, settings.changes.log_loss),
@@ -233,7 +234,7 @@ def deciding(
     are; else the candidate's is of the whole test split.
     """
     ranking = f"{settings.ranking_metric}@{primary_k}"
-    figures = Figures(per_user, ranking, settings)
+    figures = Figures(per_user, [ranking], settings)
     found: list[tuple[str, float | None, float | None]] = []
     # AUC stands in for a log-loss that is not compared.
     for what, metrics in ((LIKE, (LOG_LOSS, AUC)), (INTERACTION, (ranking,))):

@@ -9,6 +9,7 @@ number of workers.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +31,7 @@ from components.example_gen.readers.parquet import ParquetFormat
 from components.example_gen.reports import check_rejects, duplicates_error, empty_split_error, summarise
 from components.example_gen.rows import MOVIES, MOVIES_SCHEMA, RATINGS, Reject, rejects_csv
 from components.example_gen.settings import IngestSettings
-from components.shared.artifacts import MOVIES_FILE, REJECTS_FILE, WITHOUT_TIMES
+from components.shared.artifacts import MOVIES_FILE, REJECTS_FILE, TYPICAL_USER, WITHOUT_TIMES
 from components.shared.errors import DataError
 from components.shared.features import MOVIE_KEY, SPLITS
 
@@ -50,7 +51,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     num_test, num_users, num_movies (rated ones), num_rejected (rows of either table), num_duplicates,
     num_ratings_without_movie (where there is a movies table), and oldest_timestamp and newest_timestamp in
     seconds. Where the ratings have no times, `timestamp` is 0 in every example, and the property without_times is
-    1 instead of the last two.
+    1 instead of the last two. Of text is typical_user: the user in the middle by number of train ratings among those
+    of the first shard, and the movies they rated best, as JSON.
 
     `movies`: movies.parquet, sorted by movie_id, with the columns of `rows.MOVIES_SCHEMA`; every movie of
     the movies table, and every rated movie that it lacks with an empty title and no genres.
@@ -120,6 +122,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             summary, MOVIES in inputs, settings.columns.timestamp is not None
         ).items():
             examples.set_int_custom_property(name, value)
+        examples.set_string_custom_property(TYPICAL_USER, json.dumps(summary[TYPICAL_USER]))
 
 
 def _properties(summary: Mapping[str, Any], has_movies: bool, has_times: bool) -> dict[str, int]:

@@ -20,7 +20,7 @@ from tfx.dsl.io import fileio
 from components.example_gen.readers import FileRange, find_rows
 from components.example_gen.rows import Reject
 from components.example_gen.settings import IngestSettings
-from components.shared.artifacts import REJECTS_FILE
+from components.shared.artifacts import REJECTS_FILE, TYPICAL_USER
 from components.shared.errors import DataError
 from components.shared.features import SPLITS
 
@@ -48,6 +48,8 @@ def summarise(work: str) -> dict[str, Any]:
             summary["num_rejects"] += report["count"]
             summary["rejects"] += [Reject(*row) for row in report["rejects"]]
             continue
+        if TYPICAL_USER in report:  # users go to buckets by a hash: the first one's is as good as any
+            summary.setdefault(TYPICAL_USER, report[TYPICAL_USER])
         for key in _SUMMED:
             summary[key] += report[key]
         summary["num_by_split"] = [

@@ -64,7 +64,7 @@ def assign(
     fractions = settings.eval_fraction, settings.test_fraction
     users = user_ids.indices.to_numpy()
     if settings.method == "user_time":
-        return user_time(users, timestamps, *fractions)
+        return user_time(users, user_ids.dictionary.to_pylist(), timestamps, *fractions)
     if settings.method == "leave_last_out":
         return leave_last_out(users, timestamps)
     if settings.method == "user_hash":
@@ -77,16 +77,22 @@ def assign(
 
 
 def user_time(
-    users: np.ndarray, timestamps: np.ndarray, eval_fraction: float, test_fraction: float
+    users: np.ndarray,
+    names: Sequence[str],
+    timestamps: np.ndarray,
+    eval_fraction: float,
+    test_fraction: float,
 ) -> np.ndarray:
     """Each user's last ratings in time.
 
     Of a user's n ratings in the order of (timestamp, position) the last floor(n * test_fraction) are test and
-    the floor(n * eval_fraction) before those eval. A user with three ratings or more has at least one in
-    test, and every user has at least one in train.
+    the floor(n * eval_fraction) before those eval. Of the users of whom that is none, a share of n * eval_fraction has
+    one in eval, by a hash of the id, so that eval is not of those with many ratings alone. A user with three ratings or
+    more has at least one in test, and every user has at least one in train.
 
     Args:
         users: int[n] codes.
+        names: The id of each code.
         timestamps: int64[n].
         eval_fraction: Share of each user's ratings for eval.
         test_fraction: Share of each user's ratings for test.
@@ -95,8 +101,12 @@ def user_time(
     # The fractions are decimal: 0.29 * 100 must be 29, not 28.999...
     test = np.floor(counts * test_fraction + 1e-9).astype(np.int64)
     test = np.where(counts >= 3, np.maximum(test, 1), test)
-    held_out = np.minimum(test + np.floor(counts * eval_fraction + 1e-9).astype(np.int64), counts - 1)
-    return _cut(from_end, test, held_out)
+    held = np.floor(counts * eval_fraction + 1e-9).astype(np.int64)
+    without = held == 0
+    few, of_row = np.unique(users[without], return_inverse=True)
+    shares = np.array([user_digest(names[user], b"eval") for user in few.tolist()], np.uint64) / 2.0**64
+    held[without] = shares[of_row] < counts[without] * eval_fraction
+    return _cut(from_end, test, np.minimum(test + held, counts - 1))
 
 
 def leave_last_out(users: np.ndarray, timestamps: np.ndarray) -> np.ndarray:

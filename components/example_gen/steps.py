@@ -30,9 +30,11 @@ from components.example_gen.readers import FileRange, read_ratings
 from components.example_gen.reports import SHOWN, write_json
 from components.example_gen.rows import RATINGS_SCHEMA
 from components.example_gen.settings import IngestSettings, SplitSettings
+from components.shared.artifacts import RATED_BEST, TYPICAL_USER
 from components.shared.features import GENRES_KEY, MOVIE_KEY, RATING_KEY, SPLITS, TIMESTAMP_KEY, USER_KEY
 
 _ENCODE_ROWS = 1 << 15
+_SHOWN_RATINGS = 3  # of the typical user
 
 
 def build(
@@ -197,8 +199,22 @@ class _Write(beam.DoFn):
             "movies": movies.dictionary.filter(pa.array(rated > 0)).to_pylist(),
             "timestamps": [int(timestamps.min()), int(timestamps.max())] if len(timestamps) else [],
         }
+        trained = table.filter(pa.array(split == 0))
+        if trained.num_rows:
+            report[TYPICAL_USER] = _typical_user(trained)
         write_json(report, self._work, f"bucket-{bucket:05d}.json")
         yield bucket
+
+
+def _typical_user(table: pa.Table) -> dict[str, Any]:
+    """The user in the middle by number of ratings, and what they rated best, the latest first."""
+    users = table[USER_KEY].chunk(0)
+    counts = np.bincount(users.indices.to_numpy())
+    present = np.flatnonzero(counts)
+    user = int(present[np.argsort(counts[present], kind="stable")[len(present) // 2]])
+    theirs = table.filter(pa.array(users.indices.to_numpy() == user))
+    best = theirs.sort_by([(RATING_KEY, "descending"), (TIMESTAMP_KEY, "descending")])[:_SHOWN_RATINGS]
+    return {USER_KEY: users.dictionary[user].as_py(), RATED_BEST: best[MOVIE_KEY].to_pylist()}
 
 
 def _concatenate(tables: list[pa.Table]) -> pa.Table:

@@ -14,6 +14,7 @@ Shapes: U users, C columns, S resamples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,6 +30,10 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    def as_dict(self) -> dict[str, float | None]:
+        """For JSON, which has no NaN."""
+        return {key: value if math.isfinite(value) else None for key, value in vars(self).items()}
 
 
 class Sums:

@@ -256,7 +256,7 @@ def _report(
 
     def estimates(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
         return {
-            metric: _plain(bootstrap.estimate(of_resamples, settings.confidence))
+            metric: bootstrap.estimate(of_resamples, settings.confidence).as_dict()
             for metric, of_resamples in values.items()
         }
 
@@ -318,11 +318,3 @@ def _overall(
         for metric in [*names, metrics.name(metrics.NOVELTY, k)]:
             found[metric] = sums.ratio((name, _ALL, metric), (_ALL, "users"))
     return found
-
-
-def _plain(estimate: bootstrap.Estimate) -> dict[str, float | None]:
-    """For JSON, which has no NaN."""
-    return {
-        key: value if math.isfinite(value) else None
-        for key, value in (("value", estimate.value), ("low", estimate.low), ("high", estimate.high))
-    }

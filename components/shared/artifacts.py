@@ -62,6 +62,8 @@ REPORT_FILE, PROBE_LOG_FILE = "report.json", "probe.log"
 
 # Of examples, 1 where the ratings have no times and `timestamp` is 0 throughout; else it is not set.
 WITHOUT_TIMES = "without_times"
+# Of examples, JSON: a user in the middle by number of train ratings, and the movies they rated best, best first.
+TYPICAL_USER, RATED_BEST = "typical_user", "rated_best"
 # Of an evaluation and of a blessing's report: sentences, as JSON.
 FAILURES, WARNINGS = "failures", "warnings"
 # Of a data verdict and of tuned hyperparameters.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli import ask, config, releases, run, schema, status, sweep
+from pipeline.cli import ask, compare, config, releases, run, schema, status, sweep
 from pipeline.cli.group import Group
 
 
@@ -19,6 +19,7 @@ def main() -> None:
       marquee run --set data.path=ml-latest-small      on a folder with ratings of your own
       marquee run --set model.name=genre_mlp --set model.embedding_dim=64
       marquee sweep --over model.embedding_dim=8,16,32 train with each, side by side
+      marquee compare                                  the models side by side, under both questions
       marquee status                                   runs, metrics, pushed versions
       marquee history                                  every version ever pushed, and why
       marquee rollback                                 serve the version before
@@ -31,6 +32,7 @@ def main() -> None:
 for command in (
     run.run,
     sweep.sweep,
+    compare.compare,
     status.status,
     status.explain,
     releases.history,

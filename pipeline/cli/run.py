@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -9,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from components.shared.artifacts import RETRIEVAL, SERVING_VALIDATOR, TRAINER, TRANSFORM
-from components.shared.features import INTERACTION, LIKE, learns, metric_title
+from components.shared.artifacts import (
+    EXAMPLE_GEN,
+    RATED_BEST,
+    RETRIEVAL,
+    SERVING_VALIDATOR,
+    TRAINER,
+    TYPICAL_USER,
+)
+from components.shared.features import INTERACTION, LIKE, USER_KEY, learns, metric_title
 from pipeline.cli.ask import _served, print_answers
 from pipeline.cli.options import command_name, configured, flags_of, short, verbosely, waiting
 from pipeline.cli.releases import forced_versions
@@ -183,10 +191,15 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
             soft_wrap=True,
         )
     with spinner(console, "Asking the served model..."):
-        user = _typical_user(done)
+        examples = done.nodes[EXAMPLE_GEN].output("examples")
+        assert examples
+        typical = json.loads(examples.properties[TYPICAL_USER])
+        user = typical[USER_KEY]
         answers = served.recommend([user], 5, exclude_rated=True)
     console.print()
-    print_answers(console, answers, [f"Recommended to user {user}, the median by number of ratings"], "score")
+    best = ", ".join(str(served.movies.get(id_) or id_) for id_ in typical[RATED_BEST])
+    console.print(f"User {user}, the median by number of ratings, rated best: {best}", soft_wrap=True)
+    print_answers(console, answers, [f"Recommended to user {user}"], "score")
     console.print()
     for command in ("recommend USER_ID", "similar TITLE", "status"):
         console.print(f"Next: {command_name()} {command}{flags}", soft_wrap=True)
@@ -198,13 +211,3 @@ def _tell_if_forced(console: Console, config: PipelineConfig, done: Run) -> None
     for one in forced_versions(config):
         if model and one["kind"] == "forced" and one["model_id"] == model.id:
             console.print(f"But this model was blessed before: version {one['version']}, {one['blessing']}.")
-
-
-def _typical_user(done: Run) -> str:
-    """The one in the middle by number of ratings, which is how the vocabulary is sorted."""
-    graph = done.nodes[TRANSFORM].output("transform_graph")
-    assert graph
-    vocabulary = Path(graph.uri) / "transform_fn" / "assets" / "user_id"
-    with vocabulary.open(encoding="utf-8") as lines:
-        users = lines.read().rstrip("\n").split("\n")
-    return users[len(users) // 2]

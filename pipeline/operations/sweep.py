@@ -5,61 +5,23 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from components.shared.artifacts import RANKING_EVALUATOR, RETRIEVAL, TRAINER
 from components.shared.errors import ConfigError
 from components.shared.storage import storage
 from pipeline.config import PipelineConfig, load_config
-from pipeline.state.runs import Run
+from pipeline.operations.variants import Outcome, Variant, best, columns, heading, placed
 
 # Keys that decide what happens after a sweep's last component, or where its results are: no use to sweep over them.
 _WITHOUT_EFFECT = ("name", "root", "metadata", "evaluation", "serving", "blessing")
 # Keys with which the validation rows or their labels differ, and so the figures of one value from those of another.
 _VALIDATED_OTHERWISE = ("data", "label")
-_PLOTS = (".png", ".svg", ".pdf")
-
-# Custom properties of the model -> headings, in the order of the columns: how good it is, and what it took; between
-# them come the figures of the ranking. `train_loss` is the plain log-loss; `loss`, which stands in for it, has the
-# penalties in it.
-_QUALITY = {
-    "train_loss": "train loss",
-    "loss": "train loss + L2",
-    "val_loss": "val loss",
-    "train_auc": "train AUC",
-    "val_auc": "val AUC",
-    "val_ndcg@10": "val NDCG@10",
-}
-_EFFORT = {"best_epoch": "epoch", "epochs": "epochs", "parameters": "parameters", "cpu_seconds": "CPU s"}
-_OF_MODEL = {**_QUALITY, **_EFFORT}
-# By which a value is best: the first that every value has. All are of the validation rows; test has no say.
-_CRITERIA = (("val_ndcg@10", 1), ("val_auc", 1), ("val_loss", -1))
 
 
-@dataclass(frozen=True)
-class Value:
-    """One value of the key, as it was typed, and the configuration with it."""
-
-    text: str
-    config: PipelineConfig
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a value: `state` is `done`, `cached` or `failed`; figures by name, none where it failed."""
-
-    value: str
-    state: str
-    seconds: float
-    figures: dict[str, float] = field(default_factory=dict)
-    error: str = ""
-
-
-def plan(over: str, file: str | None, overrides: Sequence[str]) -> tuple[str, list[Value]]:
+def plan(over: str, file: str | None, overrides: Sequence[str]) -> tuple[str, list[Variant]]:
     """The key and its values, all of which are allowed.
 
     The configurations are those of one pipeline, `<name>-sweep`, so that they share a cache and are never mistaken
@@ -88,7 +50,7 @@ def plan(over: str, file: str | None, overrides: Sequence[str]) -> tuple[str, li
             expected="a key that the data, the training or the ranking depend on",
             fix="`marquee config` shows all keys; a sweep ends before models are compared, blessed and pushed",
         )
-    values: list[Value] = []
+    values: list[Variant] = []
     for one in split_values(text, key):
         try:
             config = load_config(file, [*overrides, f"{key}={one}"])
@@ -96,9 +58,7 @@ def plan(over: str, file: str | None, overrides: Sequence[str]) -> tuple[str, li
             where = f"--over {key}={one}"
             if error.where and not error.where.endswith((f"key {key}", f"--set {key}={one}")):
                 where += f": {error.where}"
-            raise ConfigError(
-                error.problem, where=where, found=error.found, expected=error.expected, fix=error.fix
-            ) from None
+            raise placed(error, where) from None
         name = values[0].config.name if values else f"{config.name}-sweep"
         config = config.model_copy(update={"name": name, **_only(config, key)})
         same = next((value.text for value in values if value.config == config), None)
@@ -109,7 +69,7 @@ def plan(over: str, file: str | None, overrides: Sequence[str]) -> tuple[str, li
                 found=f"{same} and {one}",
                 fix="leave one out",
             )
-        values.append(Value(one, config))
+        values.append(Variant(one, config))
     return key, values
 
 
@@ -138,79 +98,6 @@ def split_values(text: str, key: str) -> list[str]:
     if not values:
         raise ConfigError("There is no value to sweep over.", where=f"--over {key}", found="nothing after =")
     return values
-
-
-def check_output(path: Path, option: str) -> None:
-    """That a result can be written there, before hours are spent on it.
-
-    Raises:
-        ConfigError: There is no such folder, or no plot has this suffix.
-    """
-    if not path.absolute().parent.is_dir() or path.is_dir():
-        raise ConfigError(
-            "The result cannot be written there.",
-            where=f"{option} {path}",
-            found="a folder" if path.is_dir() else f"no folder {path.parent}",
-            expected="a file in a folder that is there",
-        )
-    if option == "--plot" and path.suffix.lower() not in _PLOTS:
-        raise ConfigError(
-            "A plot has no such format.", where=f"{option} {path}", expected=f"one of {', '.join(_PLOTS)}"
-        )
-
-
-def outcome(value: str, run: Run, seconds: float) -> Outcome:
-    """The figures that the Trainer and the RankingEvaluator have recorded."""
-    model, ranking = (
-        artifact.properties if artifact else {}
-        for artifact in (
-            run.nodes[TRAINER].output("model"),
-            run.nodes[RANKING_EVALUATOR].output("ranking"),
-        )
-    )
-    second = {
-        name.removeprefix(RETRIEVAL): value for name, value in model.items() if name.startswith(RETRIEVAL)
-    }
-    figures = {name: (second | model)[name] for name in _OF_MODEL if name in second | model}
-    if "train_loss" in figures:
-        figures.pop("loss", None)
-    k = ranking.get("primary_k", 10)
-    for metric in (f"ndcg@{k}", f"recall@{k}", "auc", "log_loss"):
-        if metric in ranking:
-            figures[f"test_{metric}"] = ranking[metric]
-    # An AUC of one class alone is NaN.
-    figures = {name: figure for name, figure in figures.items() if math.isfinite(figure)}
-    return Outcome(value, run.state, seconds, figures)
-
-
-def sentence(done: Outcome) -> str:
-    """The figures of one value in a line."""
-    shown = [name for name in columns([done]) if name not in _EFFORT or name == "best_epoch"]
-    return ", ".join(f"{heading(name)} {cell(done, name)}" for name in shown)
-
-
-def best(outcomes: Sequence[Outcome]) -> tuple[str, Outcome] | None:
-    """The metric of the validation rows by which values are compared, and the best; None if none has finished."""
-    finished = [one for one in outcomes if one.state != "failed"]
-    for metric, sign in _CRITERIA:
-        if finished and all(metric in one.figures for one in finished):
-            return metric, max(finished, key=lambda one: sign * one.figures[metric])
-    return None
-
-
-def columns(outcomes: Sequence[Outcome]) -> list[str]:
-    """Names of the figures that at least one value has."""
-    found = dict.fromkeys(name for one in outcomes for name in one.figures)
-    of_ranking = [name for name in found if name not in _OF_MODEL]
-    return [name for name in (*_QUALITY, *of_ranking, *_EFFORT) if name in found]
-
-
-def heading(name: str) -> str:
-    """How a figure is called in the table."""
-    if name in _OF_MODEL:
-        return _OF_MODEL[name]
-    metric = name.removeprefix("test_")
-    return {"auc": "test AUC", "log_loss": "test loss"}.get(metric, metric.replace("ndcg", "NDCG"))
 
 
 def notes(key: str, outcomes: Sequence[Outcome]) -> list[str]:
@@ -301,13 +188,3 @@ def _positions(values: Sequence[str]) -> tuple[list[float], bool]:
         return [float(i) for i in range(len(values))], False
     low, high = min(parsed, default=0), max(parsed, default=0)
     return [float(one) for one in parsed], low > 0 and high / low >= 8
-
-
-def cell(one: Outcome, name: str) -> str:
-    """A figure of an outcome as the table has it."""
-    if name not in one.figures:
-        return "-"
-    figure = one.figures[name]
-    if name == "best_epoch":
-        return f"{figure} of {one.figures.get('epochs', '-')}"
-    return f"{figure:,}" if isinstance(figure, int) else f"{figure:.{1 if name in _EFFORT else 4}f}"

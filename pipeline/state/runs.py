@@ -181,7 +181,7 @@ def read_runs(config: PipelineConfig, last: int | None = None) -> list[Run]:
     if not store:
         return []
     by = holder(config.pipeline_root)
-    since = by.started if by and by.command in ("run", "sweep") else float("inf")
+    since = by.started if by and by.command in ("run", "sweep", "compare") else float("inf")
     return [_run(store.raw, context, since) for context in store.run_contexts()[-last if last else 0 :]]
 
 

@@ -79,7 +79,7 @@ def read(path: str) -> Log:
     )
     catalogue, _ = read_movies(with_titles, source.layout, settings)
     by_id = {row["movie_id"]: row for row in catalogue.to_pylist()}
-    _, users = np.unique(np.array(table["user_id"].to_pylist(), str), return_inverse=True)
+    user_names, users = np.unique(np.array(table["user_id"].to_pylist(), str), return_inverse=True)
     movie_ids, movies = np.unique(np.array(table["movie_id"].to_pylist(), str), return_inverse=True)
     rows = [by_id.get(id_, {"genres": [], "year": None}) for id_ in movie_ids]
     genre = {name: i for i, name in enumerate(sorted({name for row in rows for name in row["genres"]}))}
@@ -90,7 +90,7 @@ def read(path: str) -> Log:
         users,
         movies,
         np.asarray(table["rating"]) >= 4,
-        splits.user_time(users, np.asarray(table["timestamp"]), 0.1, 0.2),
+        splits.user_time(users, user_names.tolist(), np.asarray(table["timestamp"]), 0.1, 0.2),
         genres,
         np.array([features.year_bucket(row["year"]) for row in rows], np.int32),
         len(genre),

@@ -93,7 +93,8 @@ def test_first_run_prints_a_line_a_component_and_nothing_else_of_theirs(workspac
     assert {words[0] for words in lines.values()} == {"done"}
     assert "ratings" in lines["RatingsExampleGen"]
     assert "WARNING" not in workspace.first.stdout
-    assert len(workspace.first.stdout.splitlines()) < 36
+    assert len(workspace.first.stdout.splitlines()) < 40
+    assert "the median by number of ratings, rated best: " in workspace.first.stdout
 
 
 def test_runs_leave_nothing_in_the_temporary_folder(workspace, temporary):
@@ -255,8 +256,8 @@ def test_status_as_json_and_as_a_table(workspace, marquee):
     assert [run["state"] for run in status["runs"]] == ["done", "cached", "done", "done", "cached"]
     table = marquee("status", *workspace.options).stdout
     assert status["pushed"][-1] in table
-    assert table.count("dot_product") == 4
-    assert table.count("like") == 5
+    assert [run["model_name"] for run in status["runs"]].count("two_tower") == 4, status["runs"]
+    assert table.count(" + dot_product") == 5
     assert all(isinstance(run["failures"], list) for run in status["runs"])
     assert f"log-loss {status['runs'][0]['log_loss']:.4f}" in table
 

@@ -82,7 +82,7 @@ def test_trials_and_the_best_are_in_ml_metadata_and_the_trainer_takes_the_best(t
     model = first.nodes["MovieTrainer"].output("model").properties
     assert model["tuned"] == f"embedding_dim {dims[0]}"
     assert model["val_loss"] == pytest.approx(best["score"], rel=1e-3)
-    assert figure(first.nodes["MovieTrainer"], first).startswith("dot_product (like), tuned: validation AUC")
+    assert figure(first.nodes["MovieTrainer"], first).startswith("two_tower (like), tuned: validation AUC")
 
 
 def test_later_runs_reuse_them_and_train_nothing_anew(run, tuned):

@@ -579,6 +579,11 @@ for _words, _expected, _code in (
     (["sweep", "--over", "model.nothing=1,2"], "model.nothing", 2),
     (["sweep", "--over", "blessing.confidence=0.9"], "would show nothing", 2),
     (["sweep", "--over", "model.embedding_dim=8", "--plot", "x.docx"], "format", 2),
+    (["compare", "--models", "mpl"], "did you mean 'mlp'?", 2),
+    (["compare", "--models", "mlp,mlp"], "there twice", 2),
+    (["compare", "--objective", "clicks"], "--objective", 2),
+    (["compare", "--csv", "no/such/folder/o.csv"], "no folder", 2),
+    (["compare", "--set", "model.nothing=1"], "model.nothing", 2),
     (["train"], "train", 2),
     (["run", "--fast"], "--fast", 2),
 ):

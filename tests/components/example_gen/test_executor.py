@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,15 @@ def test_movielens_100k(ingest: Ingest) -> None:
     for user in {user for user, _ in times}:
         assert max(times[user, "train"]) <= min(times[user, "eval"])
         assert max(times[user, "eval"]) <= min(times[user, "test"])
+    typical = json.loads(out.examples.get_string_custom_property("typical_user"))
+    ratings: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
+    for user, movie, rating, timestamp, _ in out.splits["train"]:
+        ratings[user].append((rating, timestamp, movie))
+    theirs = ratings[typical["user_id"]]
+    assert len(theirs) == sorted(map(len, ratings.values()))[len(ratings) // 2]
+    of_movie = {movie: (rating, timestamp) for rating, timestamp, movie in theirs}
+    best = [of_movie[movie] for movie in typical["rated_best"]]
+    assert best == sorted(of_movie.values(), reverse=True)[:3]
     assert len(out.movies) == 1_682
     assert out.examples.get_string_custom_property("payload_format") == "FORMAT_TF_EXAMPLE"
     assert not any(name.startswith("examples/.") for name in out.files)

@@ -62,7 +62,7 @@ def test_duplicates_as_an_error(
 @pytest.mark.parametrize(
     ("method", "users", "movies", "found"),
     [
-        ("user_time", 1, 4, "4 ratings of 1 users, by user_time into 3 train, 0 eval, 1 test"),
+        ("user_time", 1, 1, "1 ratings of 1 users, by user_time into 1 train, 0 eval, 0 test"),
         ("leave_last_out", 3, 2, "6 ratings of 3 users, by leave_last_out into 6 train, 0 eval, 0 test"),
         ("user_hash", 1, 9, "9 ratings of 1 users, by user_hash into"),
         ("time", 2, 1, "2 ratings of 2 users, by time into"),

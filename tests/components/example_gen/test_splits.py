@@ -13,6 +13,7 @@ from components.example_gen import splits
 
 # Few users and seconds, so that users have many ratings and ties are common.
 ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(-3, 12)), min_size=1, max_size=80)
+NAMES = [f"user {number}" for number in range(6)]
 FRACTIONS = st.tuples(st.integers(1, 45), st.integers(1, 45)).map(lambda f: (f[0] / 100, f[1] / 100))
 
 
@@ -30,21 +31,33 @@ def test_user_time_takes_each_users_last_ratings(
     rows: list[tuple[int, int]], fractions: tuple[float, float]
 ) -> None:
     """Train, then eval, then test in each user's order, with the documented sizes."""
-    split = splits.user_time(*columns(rows), *fractions)
+    users, times = columns(rows)
+    split = splits.user_time(users, NAMES, times, *fractions)
     for user in {u for u, _ in rows}:
         own = split[in_time_order(rows, user)]
         n = len(own)
         eval_part, test_part = (Fraction(round(f * 100), 100) * n // 1 for f in fractions)
         n_test = max(test_part, 1) if n >= 3 else test_part
-        n_eval = min(eval_part, n - 1 - n_test)
+        chosen = splits.user_digest(NAMES[user], b"eval") / 2**64 < n * fractions[0]
+        n_eval = min(eval_part or int(chosen), n - 1 - n_test)
         assert own.tolist() == [0] * (n - n_eval - n_test) + [1] * n_eval + [2] * n_test
 
 
 def test_user_time_on_ten_ratings() -> None:
     """Ten ratings with the default fractions: seven, one and two, ties in the order of the input."""
     times = np.array([5, 5, 5, 5, 5, 9, 1, 5, 5, 5])
-    split = splits.user_time(np.zeros(10, np.int32), times, 0.1, 0.2)
+    split = splits.user_time(np.zeros(10, np.int32), ["a"], times, 0.1, 0.2)
     assert split.tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 1, 2]
+
+
+def test_users_of_few_ratings_are_in_eval_by_its_share() -> None:
+    """Of 2,000 users with 5 ratings each half have one in eval, always the one before test's."""
+    names = [f"user {number}" for number in range(2000)]
+    split = splits.user_time(np.repeat(np.arange(2000), 5), names, np.tile(np.arange(5), 2000), 0.1, 0.2)
+    by_user = split.reshape(2000, 5)
+    assert (by_user[:, 4] == splits.TEST).all()
+    assert (by_user[:, :3] == splits.TRAIN).all()
+    assert abs((by_user[:, 3] == splits.EVAL).mean() - 0.5) < 0.05
 
 
 @given(ROWS)
@@ -143,8 +156,14 @@ def test_codes_do_not_matter(
     users, times = columns(rows)
     codes = np.arange(6)
     random.shuffle(codes)  # type: ignore[attr-defined]
-    for assign in (splits.leave_last_out, lambda u, t: splits.user_time(u, t, *fractions)):
-        np.testing.assert_array_equal(assign(users, times), assign(codes[users], times))
+    names = [NAMES[old] for old in np.argsort(codes)]
+    np.testing.assert_array_equal(
+        splits.leave_last_out(users, times), splits.leave_last_out(codes[users], times)
+    )
+    np.testing.assert_array_equal(
+        splits.user_time(users, NAMES, times, *fractions),
+        splits.user_time(codes[users], names, times, *fractions),
+    )
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 4)), max_size=40))

@@ -52,7 +52,7 @@ def _movielens() -> tuple[np.ndarray, dict[bytes, list[bytes]]]:
 def _span(log: np.ndarray, genres: Mapping[bytes, list[bytes]], method: str) -> Span:
     users = np.unique(log["user_id"], return_inverse=True)[1]
     if method == "user_time":
-        split = splits.user_time(users, log["timestamp"], 0.1, 0.2)
+        split = splits.user_time(users, list(map(str, range(users.max() + 1))), log["timestamp"], 0.1, 0.2)
     else:
         moments, counts = np.unique(log["timestamp"], return_counts=True)
         split = splits.by_time(log["timestamp"], splits.time_cuts(moments, counts, 0.1, 0.2))

@@ -7,7 +7,6 @@ import io
 import json
 import subprocess
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,8 @@ from components.shared.errors import ConfigError, StorageError
 from pipeline.cli.sweep import print_report
 from pipeline.config import load_config
 from pipeline.operations import sweep
-from pipeline.operations.sweep import Outcome
-from pipeline.state.runs import Artifact, Node, Run, read_runs
+from pipeline.operations.variants import Outcome
+from pipeline.state.runs import Run, read_runs
 
 UNDER = {
     "train_loss": 0.61,
@@ -112,54 +111,6 @@ def test_values_are_of_one_pipeline_which_is_not_the_one_that_is_served():
 def test_the_swept_value_comes_after_the_overrides():
     _, values = sweep.plan("model.embedding_dim=2,4", None, ["model.embedding_dim=64"])
     assert [value.config.model.embedding_dim for value in values] == [2, 4]
-
-
-def test_outputs_are_checked_before_anything_runs(tmp_path):
-    for path, option in (
-        (tmp_path / "nowhere" / "o.csv", "--csv"),
-        (tmp_path, "--csv"),
-        (tmp_path / "o.txt", "--plot"),
-    ):
-        with pytest.raises(ConfigError):
-            sweep.check_output(path, option)
-    sweep.check_output(tmp_path / "o.png", "--plot")
-
-
-def test_figures_are_those_of_trainer_and_ranking_evaluator():
-    """The plain train loss takes the place of the one with penalties, and a NaN is none."""
-
-    def run(model: dict, state: str) -> Run:
-        ranking = {
-            "primary_k": 5,
-            "ndcg@5": 0.1,
-            "ndcg@10": 0.2,
-            "recall@5": 0.3,
-            "auc": 0.8,
-            "log_loss": 0.5,
-        }
-        nodes = [
-            Node("latest_blessed_data", "done", True, {}),
-            Node("MovieTrainer", state, False, {"model": [Artifact(1, "Model", "m", model)]}),
-            Node("RankingEvaluator", "cached", False, {"ranking": [Artifact(2, "R", "r", ranking)]}),
-        ]
-        return Run("r", datetime(2026, 1, 1), {node.id: node for node in nodes})
-
-    test = {"test_ndcg@5": 0.1, "test_recall@5": 0.3, "test_auc": 0.8, "test_log_loss": 0.5}
-    model = {"loss": 0.6, "val_loss": 0.5, "val_auc": float("nan"), "best_epoch": 2, "train_rows": 9}
-    assert sweep.outcome("2", run(model, "cached"), 1.0) == Outcome(
-        "2", "cached", 1.0, {"loss": 0.6, "val_loss": 0.5, "best_epoch": 2} | test
-    )
-    found = sweep.outcome("2", run({**model, "train_loss": 0.4, "val_ndcg@10": 0.3}, "done"), 1.0)
-    assert found.state == "done"
-    assert found.figures == {"train_loss": 0.4, "val_loss": 0.5, "val_ndcg@10": 0.3, "best_epoch": 2} | test
-
-
-def test_best_is_by_the_validation_metric_that_all_have():
-    assert sweep.best(DIMS) == ("val_auc", DIMS[1])
-    ranked = [Outcome(str(i), "done", 1.0, {"val_loss": 0.5 + i, "val_ndcg@10": 0.1 * i}) for i in (1, 2)]
-    assert sweep.best(ranked) == ("val_ndcg@10", ranked[1])
-    assert sweep.best([*ranked, DIMS[0]]) == ("val_loss", DIMS[0])
-    assert sweep.best(DIMS[3:]) is None
 
 
 def test_table_shows_under_and_overfitting_and_marks_the_best():

@@ -1,0 +1,123 @@
+"""The parts of the configuration that no component owns; `pipeline.config` puts all together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from components.example_gen.settings import IngestSettings
+from components.serving_validator.settings import ServingValidatorSettings
+from components.shared.errors import ConfigError
+
+if TYPE_CHECKING:
+    from components.example_gen.detection import Source
+
+BUILTIN = "builtin:"
+
+
+class Section(BaseModel):
+    """A part of the configuration; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(IngestSettings):
+    """Where the ratings are and how to read and split them."""
+
+    path: str = Field(
+        f"{BUILTIN}ml-100k",
+        min_length=1,
+        description="Folder or file with the ratings, or builtin:ml-100k for the MovieLens 100K of the installation.",
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _expand(cls, value: str) -> str:
+        return str(Path(value).expanduser()) if value.startswith("~") else value
+
+    @property
+    def ingest(self) -> IngestSettings:
+        """The part that ExampleGen gets."""
+        return IngestSettings.model_validate(self.model_dump(exclude={"path"}))
+
+    def source(self) -> Source:
+        """Finds the files and checks their headers.
+
+        Raises:
+            DataError: As `components.example_gen.detection.detect`.
+        """
+        # Imported here as configurations are also read where no input is.
+        from components.example_gen import builtin, detection
+
+        path = self.path
+        if path == f"{BUILTIN}ml-100k":
+            path = str(builtin.movielens_100k())
+        elif path.startswith(BUILTIN):
+            raise ConfigError(
+                "There is no such built-in data set.",
+                where="key data.path",
+                found=repr(path),
+                expected=f"{BUILTIN}ml-100k, or the path of a folder or file",
+            )
+        return detection.detect(path, self.ingest)
+
+
+class TransformConfig(Section):
+    """Vocabularies."""
+
+    num_oov_buckets: int = Field(
+        1, ge=1, description="Buckets for users, movies and genres not in the train split."
+    )
+
+
+class EvaluationConfig(Section):
+    """What a model must reach on the test split to be blessed, whatever it is compared with."""
+
+    min_auc: float = Field(0.65, ge=0, le=1, description="Least AUC, where likes are learned.")
+    max_log_loss: float = Field(
+        0.693, gt=0, description="Greatest log-loss, the same; 0.693 is that of a coin."
+    )
+    min_ranking: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Least blessing.ranking_metric at ranking.primary_k, where it is learned what is watched.",
+    )
+
+
+class ServingConfig(ServingValidatorSettings):
+    """What an export must do to be pushed."""
+
+    kind: Literal["process", "docker"] = Field(
+        "process",
+        description="Ask the export in a process of this machine, or TFX's InfraValidator, which only sees that"
+        " TensorFlow Serving in a Docker container loads it and answers (it heeds requests and max_load_seconds).",
+    )
+    docker_tag: str = Field(
+        "2.16.1", min_length=1, description="Tag of the image tensorflow/serving, for kind docker."
+    )
+
+    @property
+    def validator(self) -> ServingValidatorSettings:
+        """The part that the ServingValidator gets."""
+        return ServingValidatorSettings.model_validate(self.model_dump(exclude={"kind", "docker_tag"}))
+
+
+class MetadataConfig(Section):
+    """Where ML Metadata is kept."""
+
+    kind: Literal["sqlite", "mysql", "postgresql"] = Field(
+        "sqlite", description="A file under root (sqlite), or a shared server: mysql or postgresql."
+    )
+    host: str = Field("localhost", min_length=1, description="Host of the server.")
+    port: int | None = Field(None, ge=1, le=65535, description="Its port; by default 3306 or 5432.")
+    database: str = Field(
+        "marquee", pattern=r"^\w+$", description="Its database; made if it is missing and the user may."
+    )
+    user: str = Field("marquee", min_length=1, description="Its user.")
+    password_env: str | None = Field(
+        "MARQUEE_METADATA_PASSWORD",
+        description="Environment variable that holds the password; null: log in without one.",
+    )
