@@ -26,7 +26,7 @@ BEST, WITHIN_CHANCE, WORSE, BETTER, FAILED = "best", "within chance", "worse", "
 _PLAIN, _WITHOUT_GENRES, _WITH_GENRES = "dot_product", "mlp", "genre_mlp"
 _COUNTS = ("num_test", "num_liked", "num_positives")
 # Of floors whose name in the artifact is not what they are called.
-_FLOORS = {"ease": "EASE", "item_knn": "ItemKNN"}
+_FLOORS = {"ease": "EASE", "item_knn": "ItemKNN", "bias_genre_logistic_regression": "user x genre regression"}
 AGAINST = {"cpu": (TRAINING_CPU, "training, CPU seconds"), "parameters": ("parameters", "parameters")}
 
 
