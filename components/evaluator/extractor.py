@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import filterfalse
 from typing import Any
 
 import apache_beam as beam
@@ -98,12 +99,10 @@ class _Slices(beam.DoFn):
             for batch in records.batch(_BATCH):
                 yield from self._slices(batch)
         except tf.errors.OpError as error:
-            # TensorFlow puts the node of the graph before the sentence, and its stack after.
-            found = re.sub(r"\{\{.*?\}\} ?", "", error.message.split("\n")[0])
             raise DataError(
                 "The examples cannot be evaluated.",
                 where=path,
-                found=found,
+                found=_sentence(error.message),
                 fix="remove the file: a new run makes the examples again, and goes on from there",
             ) from error
 
@@ -138,6 +137,12 @@ def _outputs(path: str, model: Any, signature: str, output: str) -> Iterable[str
             fix="train it again",
         )
     return found
+
+
+def _sentence(message: str) -> str:
+    """What TensorFlow has to say, without the node of the graph before it and the stack around it."""
+    frame = re.compile(r"\s|Graph execution error|Detected at node|<stack traces|$")
+    return re.sub(r"\{\{.*?\}\} ?", "", next(filterfalse(frame.match, message.splitlines()), message))
 
 
 def _probabilities(answer: tf.Tensor, path: str) -> np.ndarray:
