@@ -23,7 +23,7 @@ from tensorflow_model_analysis.slicer import slicer_lib
 
 from components.shared.errors import ConfigError, DataError, ModelError
 
-_BATCH = 8192
+_BATCH = 16_384
 
 Tensors = Mapping[str, tf.Tensor]
 

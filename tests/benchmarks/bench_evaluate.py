@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY))
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 
 # What a process is asked for -> the title of its column.
 WAYS = {"stock": "TFMA, no slices", "stock-slices": "TFMA, slices", "ours": "Marquee, slices"}
@@ -100,12 +100,12 @@ def trained(folder: Path, rows: int) -> None:
 def measured(way: str, folder: Path) -> dict[str, Any]:
     """CPU seconds of an evaluator, and its metrics by slice."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from evaluators import evaluate, stock
     from tfx.components.evaluator.executor import Executor as StockExecutor
 
     from components.evaluator.component import Executor
     from pipeline.config import EvaluationConfig
     from pipeline.evaluation import eval_config
-    from tests.evaluators import evaluate, stock
 
     config = eval_config(EvaluationConfig(), "like")
     if way != "ours":
@@ -119,7 +119,12 @@ def measured(way: str, folder: Path) -> dict[str, Any]:
     )
     began = time.process_time()
     done = evaluate(
-        Executor if way == "ours" else StockExecutor, folder / way, config, examples, model, schema
+        Executor if way == "ours" else StockExecutor,
+        folder / "evaluated" / way,
+        config,
+        examples,
+        model,
+        schema,
     )
     seconds = time.process_time() - began
     metrics = {
