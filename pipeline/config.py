@@ -11,17 +11,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from components.blessing.settings import BlessingSettings
 from components.data_gate.settings import DataGateSettings
 from components.example_gen.settings import IngestSettings
-from components.models import DEFAULT, MODEL_NAME, AnyModelConfig, config_of, find
+from components.models import DEFAULTS, MODEL_NAME, AnyModelConfig, config_of, find, name_of
+from components.models.hyperparameters import ModelConfig
 from components.models.search_space import Dimension, search_space
 from components.ranking.settings import RankingSettings
 from components.serving_validator.settings import ServingValidatorSettings
 from components.shared.errors import ConfigError
-from components.shared.features import LabelRule
+from components.shared.features import INTERACTION, LIKE, LabelRule
 from components.tuner.settings import TuningSettings
 from pipeline.yaml_text import assign, find_file, parse_override, read_file, refuse_nul, shown, source_of_key
 
@@ -37,6 +46,7 @@ _NAME_CHARS = 100
 _ROOT_BYTES = 3500  # of the 4096 that a path may have, as TFX's own folders are below it
 # Components of TFX have Beam read `<artifact>/*`, and Beam has no way to take what stands before it literally.
 _PATTERN = frozenset("*?[\\")
+_BY_NAME: TypeAdapter[ModelConfig | None] = TypeAdapter(AnyModelConfig | None)
 
 
 class _Section(BaseModel):
@@ -95,12 +105,15 @@ class TransformConfig(_Section):
 class EvaluationConfig(_Section):
     """What a model must reach on the test split to be blessed, whatever it is compared with."""
 
-    min_auc: float = Field(0.65, ge=0, le=1, description="Least AUC, for model.objective like.")
+    min_auc: float = Field(0.65, ge=0, le=1, description="Least AUC, where likes are learned.")
     max_log_loss: float = Field(
-        0.693, gt=0, description="Greatest log-loss, for like; 0.693 is that of a coin."
+        0.693, gt=0, description="Greatest log-loss, the same; 0.693 is that of a coin."
     )
     min_ranking: float = Field(
-        0.0, ge=0, le=1, description="Least blessing.ranking_metric at ranking.primary_k, for interaction."
+        0.0,
+        ge=0,
+        le=1,
+        description="Least blessing.ranking_metric at ranking.primary_k, where it is learned what is watched.",
     )
 
 
@@ -160,7 +173,13 @@ class PipelineConfig(_Section):
     label: LabelRule = Field(LabelRule(), description="The label.")
     transform: TransformConfig = Field(TransformConfig(), description="The transformation.")
     model: AnyModelConfig = Field(
-        default_factory=lambda: config_of(DEFAULT), description="The model and its training."
+        default_factory=lambda: config_of(DEFAULTS[LIKE]),
+        description="The model that says how likely a user likes a movie, and its training (TFRS's ranking); null: that"
+        " of retrieval answers for it.",
+    )
+    retrieval: AnyModelConfig | None = Field(
+        default_factory=lambda: config_of(DEFAULTS[INTERACTION], objective=INTERACTION),
+        description="The model that recommends, and its training; null: model answers for it.",
     )
     tuning: TuningSettings = Field(TuningSettings(), description="The search for the model's best values.")
     evaluation: EvaluationConfig = Field(EvaluationConfig(), description="The evaluation.")
@@ -177,9 +196,14 @@ class PipelineConfig(_Section):
         if not isinstance(values, Mapping):
             return values
         values = dict(values)
-        model = values.get("model")
-        if isinstance(model, Mapping) and "name" not in model:
-            values["model"] = {"name": DEFAULT, **model}
+        if all(values.get(key, "") is None for key in _MODELS):
+            raise ConfigError(
+                "No model is left to train.",
+                where="keys model and retrieval",
+                found="null for both",
+                expected="one or both of them",
+            )
+        values |= _two_models(values)
         data = values.get("data")
         if not values.get("name"):
             path = (
@@ -190,6 +214,13 @@ class PipelineConfig(_Section):
             name = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_NAME_CHARS]
             values["name"] = name.strip("-.") or "marquee"
         return values
+
+    @field_validator("retrieval")
+    @classmethod
+    def _learns_what_is_watched(cls, value: ModelConfig | None) -> ModelConfig | None:
+        if value and value.objective != INTERACTION:
+            raise ValueError(f"a model of objective {INTERACTION}; model has that of likes")
+        return value
 
     @field_validator("name")
     @classmethod
@@ -246,6 +277,23 @@ class PipelineConfig(_Section):
                 expected="at least one hyperparameter that is not set under model to other than its default",
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_model_a_question(self) -> PipelineConfig:
+        if self.retrieval and self.model.objective != LIKE:
+            raise ConfigError(
+                "Two models are there to recommend.",
+                where="keys model and retrieval",
+                found=f"model.objective is {self.model.objective}, and retrieval is set",
+                expected=f"model.objective {LIKE}, or no retrieval",
+                fix="set retrieval=null, or leave out model.objective",
+            )
+        return self
+
+    @property
+    def objective(self) -> str:
+        """What the export learns, see `components.shared.features.learns`."""
+        return "+".join(one.objective for one in (self.model, self.retrieval) if one)
 
     def search_space(self) -> dict[str, Dimension]:
         """What a search searches.
@@ -317,7 +365,8 @@ def load_config(file: str | None = None, overrides: Sequence[str] = ()) -> Pipel
     except ConfigError as error:
         if error.where != MODEL_NAME:
             raise
-        where = f"{source_of_key('model.name', source, overridden)}, {error.where}"
+        key = _key_of_unknown_model(values)
+        where = f"{source_of_key(key, source, overridden)}, key {key}"
         raise ConfigError(
             error.problem, where=where, found=error.found, expected=error.expected, fix=error.fix
         ) from None
@@ -331,6 +380,34 @@ def describe(config: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, st
             yield from describe(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value, field.description or ""
+
+
+_MODELS = ("model", "retrieval")
+
+
+def _two_models(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`model` and `retrieval` as they are validated, of what has been given: without one, `model` is the other."""
+    found = {key: values[key] for key in _MODELS if key in values}
+    model, retrieval = found.get("model"), found.get("retrieval")
+    if isinstance(retrieval, Mapping):
+        found["retrieval"] = retrieval = {"objective": INTERACTION, **retrieval}
+    if isinstance(model, Mapping) and model.get("objective") == INTERACTION and "retrieval" not in found:
+        found["retrieval"] = None
+    if "model" in found and model is None:
+        found = {"model": found.get("retrieval", {"objective": INTERACTION}), "retrieval": None}
+    return found
+
+
+def _key_of_unknown_model(values: Mapping[str, Any]) -> str:
+    """Which of the two models has the name that there is no model of."""
+    for key, model in _two_models(values).items():
+        try:
+            _BY_NAME.validate_python(model)
+        except ConfigError:
+            return "model.name" if key == "model" and values.get(key) is not None else "retrieval.name"
+        except ValidationError:
+            continue
+    return "model.name"
 
 
 def _explained(
@@ -365,7 +442,7 @@ def _explained(
         expected = "one of " + ", ".join(allowed)
         fix = f"did you mean {close[0]!r}?" if close else None
     elif first["type"] in ("model_attributes_type", "model_type", "dict_type"):
-        expected = f"keys below it, for example {key}.name=mlp" if key == "model" else "keys below it"
+        expected = f"keys below it, for example {key}.name=mlp" if key in _MODELS else "keys below it"
     elif isinstance(found, Mapping) and first["type"] == "value_error":
         found = None
     if more:
@@ -385,10 +462,8 @@ def _model_at(location: Sequence[Any], values: Mapping[str, Any]) -> type[BaseMo
     for part in location:
         if current is None or part not in current.model_fields:
             return None
-        if current is PipelineConfig and part == "model":
-            model = values.get("model")
-            name = model.get("name") if isinstance(model, Mapping) else None
-            current = find(str(name or DEFAULT)).config
+        if current is PipelineConfig and part in _MODELS:
+            current = find(str(name_of(_two_models(values)[str(part)]))).config
             continue
         annotation = current.model_fields[part].annotation
         if get_origin(annotation) is dict:  # by names of the user's, such as tuning.space

@@ -8,12 +8,12 @@ import tensorflow_model_analysis as tfma
 
 from components.evaluator.component import BASELINE, CANDIDATE
 from components.evaluator.metrics import ArrayMetric
-from components.shared.features import ACTIVITY_KEY, GENRES_KEY, LABEL_KEY
+from components.shared.features import ACTIVITY_KEY, GENRES_KEY, LABEL_KEY, LIKE, learns
 from pipeline.config import EvaluationConfig
 
 
 def eval_config(config: EvaluationConfig, objective: str) -> tfma.EvalConfig:
-    """Metrics overall and by slice, with absolute bars where the objective is like.
+    """Metrics overall and by slice, with absolute bars where likes are learned.
 
     There are none on the change against the baseline: TFMA's have no statistics, and refuse a model for a loss
     that is chance; `components.blessing` has them.
@@ -30,7 +30,7 @@ def eval_config(config: EvaluationConfig, objective: str) -> tfma.EvalConfig:
     log_loss = tfma.MetricThreshold(
         value_threshold=tfma.GenericValueThreshold(upper_bound={"value": config.max_log_loss})
     )
-    if objective != "like":
+    if not learns(objective, LIKE):
         # TFX's Evaluator wants a threshold to bless by: one that always holds, since the model does not learn likes.
         auc = log_loss = tfma.MetricThreshold(
             value_threshold=tfma.GenericValueThreshold(lower_bound={"value": -1.0})

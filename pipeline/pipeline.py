@@ -111,6 +111,7 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
         current=example_gen.outputs["movies"],
     ).with_id(BASE_MODEL)
+    warm_start = any(one.warm_start for one in (config.model, config.retrieval) if one)
     tuning: list[BaseComponent] = []
     hyperparameters = None
     if tuned and config.tuning.tune:
@@ -126,8 +127,9 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
         movies=example_gen.outputs["movies"],
         hyperparameters=hyperparameters,
         config=config.model,
+        retrieval=config.retrieval,
         label=config.label,
-        base_model=base_model.outputs["model"] if config.model.warm_start else None,
+        base_model=base_model.outputs["model"] if warm_start else None,
     )
     return _Trained(
         example_gen,
@@ -141,7 +143,7 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
             data_baseline,
             data_gate,
             transform,
-            *([base_model] if config.model.warm_start else []),
+            *([base_model] if warm_start else []),
             *tuning,
             trainer,
         ],
@@ -219,7 +221,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         model=model,
         baseline_model=baseline.outputs["model"],
         example_splits=[TEST_SPLIT],
-        eval_config=eval_config(config.evaluation, config.model.objective),
+        eval_config=eval_config(config.evaluation, config.objective),
         schema=trained.schema_gen.outputs["schema"],
     ).with_id(EVALUATOR)
     ranking = _ranking_evaluator(config, trained, baseline)
@@ -230,7 +232,7 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
         tfma_blessing=evaluator.outputs["blessing"],
         ranking=ranking.outputs["ranking"],
         settings=config.blessing,
-        objective=config.model.objective,
+        objective=config.objective,
         min_auc=config.evaluation.min_auc,
         max_log_loss=config.evaluation.max_log_loss,
         min_ranking=config.evaluation.min_ranking,

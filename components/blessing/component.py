@@ -18,8 +18,7 @@ from tfx.utils import io_utils
 
 from components.blessing import rules
 from components.blessing.settings import BlessingSettings
-from components.models.hyperparameters import Objective
-from components.shared.artifact_types import BlessingReport, RankingEvaluation
+from components.shared.artifact_types import BlessingReport, RankingEvaluation, set_properties
 from components.shared.artifacts import (
     BLESSING,
     COMPARED_FILE,
@@ -27,8 +26,10 @@ from components.shared.artifacts import (
     FAILURES,
     METRICS_FILE,
     PER_USER_FILE,
+    RETRIEVAL,
     WARNINGS,
 )
+from components.shared.features import LIKE, learns
 from components.shared.fingerprint import code_fingerprint
 from components.shared.model_blessing import write_blessing
 
@@ -69,7 +70,7 @@ class Executor(base_executor.BaseExecutor):
         )
         primary_k, objective = ranked["settings"]["primary_k"], exec_properties["objective"]
         results = rules.decide(per_user, bars, settings, primary_k, objective, comparison)
-        metric, of_candidate, of_baseline = rules.deciding(results, per_user, settings, primary_k, objective)
+        decided = rules.deciding(results, per_user, settings, primary_k, objective)
         compared = comparison is not None and not comparison.nothing(settings.min_compared_rows)
         verdict = rules.blessed(results)
         write_blessing(
@@ -83,9 +84,7 @@ class Executor(base_executor.BaseExecutor):
             "model": {"id": model.id, "uri": model.uri},
             "baseline": {"id": baselines[0].id, "uri": baselines[0].uri} if baselines else None,
             "objective": objective,
-            "metric": metric,
-            "candidate_metric": of_candidate,
-            "baseline_metric": of_baseline,
+            **_decided(decided),
             "compared_rows": comparison.rows if comparison and compared else 0,
             "left_out_rows": comparison.left_out if comparison else 0,
             "settings": settings.model_dump(mode="json"),
@@ -99,13 +98,19 @@ class Executor(base_executor.BaseExecutor):
         report.set_int_custom_property("num_rules", sum(result.passed is not None for result in results))
         report.set_string_custom_property(FAILURES, json.dumps(failures))
         report.set_string_custom_property(WARNINGS, json.dumps(warnings))
-        for key in ("objective", "metric"):
-            report.set_string_custom_property(key, decision[key])
-        for key in ("candidate_metric", "baseline_metric"):
-            if decision[key] is not None:
-                report.set_float_custom_property(key, decision[key])
+        known = {key: value for key, value in _decided(decided).items() if value is not None}
+        set_properties(report, {"objective": objective, **known})
         for key in ("compared_rows", "left_out_rows"):
             report.set_int_custom_property(key, decision[key])
+
+
+def _decided(decided: list[tuple[str, float | None, float | None]]) -> dict[str, str | float | None]:
+    """`metric`, `candidate_metric` and `baseline_metric`; with a second model the same of it, see `RETRIEVAL`."""
+    return {
+        f"{prefix}{key}": value
+        for prefix, of in zip(("", RETRIEVAL), decided, strict=False)
+        for key, value in zip(("metric", "candidate_metric", "baseline_metric"), of, strict=True)
+    }
 
 
 def other_question(model: types.Artifact, baseline: types.Artifact) -> str:
@@ -122,6 +127,8 @@ def other_question(model: types.Artifact, baseline: types.Artifact) -> str:
     ):
         if property_name in own and property_name in others:
             here, there = (getattr(of[property_name], field) for of in (own, others))
+            if property_name == "objective" and learns(here, LIKE) == learns(there, LIKE):
+                continue  # a second model beside it changes nothing of its question
             if here != there:
                 here, there = (f"{value:g}" if isinstance(value, float) else value for value in (here, there))
                 parts.append(f"{key} is {here}, the baseline was trained with {there}")
@@ -181,10 +188,10 @@ class Blessing(base_component.BaseComponent):
         tfma_blessing: Its blessing: one rule among others here.
         ranking: Of `components.ranking.component.RankingEvaluator`.
         settings: The rules.
-        objective: What the candidate has learned, see `components.models.hyperparameters`.
+        objective: What the candidate has learned, see `components.shared.features.learns`.
         min_auc: The bar that TFMA was given.
         max_log_loss: The same.
-        min_ranking: The bar of the ranking metric, for the objective interaction.
+        min_ranking: The bar of the ranking metric, where it is learned what is watched.
         baseline_model: The last blessed model; may be empty.
 
     Outputs: `blessing`, a ModelBlessing as the stock Evaluator writes it, with `component_id` in its custom
@@ -206,7 +213,7 @@ class Blessing(base_component.BaseComponent):
         tfma_blessing: types.BaseChannel,
         ranking: types.BaseChannel,
         settings: BlessingSettings,
-        objective: Objective,
+        objective: str,
         min_auc: float,
         max_log_loss: float,
         min_ranking: float,
@@ -224,7 +231,12 @@ class Blessing(base_component.BaseComponent):
                 min_auc=min_auc,
                 max_log_loss=max_log_loss,
                 min_ranking=min_ranking,
-                code=code_fingerprint("blessing/*.py", "ranking/bootstrap.py", "shared/model_blessing.py"),
+                code=code_fingerprint(
+                    "shared/features.py",
+                    "blessing/*.py",
+                    "ranking/bootstrap.py",
+                    "shared/model_blessing.py",
+                ),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
                 report=types.Channel(type=BlessingReport),
             )

@@ -10,7 +10,6 @@ import numpy as np
 
 from components.blessing.figures import OWNERS, Figures, finite, interval_in_words
 from components.blessing.settings import Action, BlessingSettings
-from components.models.hyperparameters import Objective
 from components.ranking.evaluation import (
     AUC,
     BASELINE,
@@ -21,7 +20,7 @@ from components.ranking.evaluation import (
     MOVIE_MEAN,
     POPULARITY,
 )
-from components.shared.features import metric_title
+from components.shared.features import INTERACTION, LIKE, learns, metric_title
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def decide(
     bars: Bars,
     settings: BlessingSettings,
     primary_k: int,
-    objective: Objective,
+    objective: str,
     comparison: Comparison | None = None,
 ) -> list[Result]:
     """Applies every rule that is not ignored.
@@ -143,19 +142,21 @@ def decide(
         bars: The absolute bars.
         settings: The rules.
         primary_k: Where the ranking metric is taken.
-        objective: What the candidate has learned.
+        objective: What the candidate has learned, see `components.shared.features.learns`: the rules of either, or of
+            both.
         comparison: With the last blessed model; None where there is none.
     """
     ranking = f"{settings.ranking_metric}@{primary_k}"
     figures = Figures(per_user, ranking, settings)
-    if objective == "like":
-        results = [
+    results = []
+    if learns(objective, LIKE):
+        results += [
             _bar(AUC, bars.auc, bars.min_auc, True, "evaluation.min_auc", figures),
             _bar(LOG_LOSS, bars.log_loss, bars.max_log_loss, False, "evaluation.max_log_loss", figures),
         ]
-    else:
+    if learns(objective, INTERACTION):
         value = float(figures.of(CANDIDATE, ranking)[0])
-        results = [_bar(ranking, value, bars.min_ranking, True, "evaluation.min_ranking", figures)]
+        results += [_bar(ranking, value, bars.min_ranking, True, "evaluation.min_ranking", figures)]
     results.append(_verdict(bars))
     for floor, metric, of in (
         (MOVIE_MEAN, LOG_LOSS, settings.floors.movie_mean),
@@ -165,14 +166,14 @@ def decide(
     ):
         action = _action(of.rule, metric, objective)
         if floor == EASE and of.rule == "auto":
-            action = "warn" if objective == "interaction" else None
+            action = "warn" if learns(objective, INTERACTION) else None
         if action:
             results.append(_difference("floor", floor, metric, of.margin, action, figures))
     return results + _changes(comparison, ranking, settings, objective)
 
 
 def _changes(
-    comparison: Comparison | None, ranking: str, settings: BlessingSettings, objective: Objective
+    comparison: Comparison | None, ranking: str, settings: BlessingSettings, objective: str
 ) -> list[Result]:
     nothing = (None,) * 5
     reason = "There is no earlier blessed model to compare with: this one would be the first."
@@ -216,20 +217,28 @@ def deciding(
     per_user: Mapping[str, np.ndarray],
     settings: BlessingSettings,
     primary_k: int,
-    objective: Objective,
-) -> tuple[str, float | None, float | None]:
-    """The metric that the objective is judged by, the candidate's figure, and the baseline's where they are compared.
+    objective: str,
+) -> list[tuple[str, float | None, float | None]]:
+    """For likes and for what is watched, whichever is learned: by which metric, the candidate's figure, the baseline's.
 
-    Both are then of the rows on which they are compared; else the candidate's is of the whole test split.
+    The baseline has one where the two are compared by that metric. Both figures are then of the rows on which they
+    are; else the candidate's is of the whole test split.
     """
     ranking = f"{settings.ranking_metric}@{primary_k}"
-    metric = LOG_LOSS if objective == "like" else ranking
+    figures = Figures(per_user, ranking, settings)
+    found: list[tuple[str, float | None, float | None]] = []
     # AUC stands in for a log-loss that is not compared.
-    for compared in (metric, AUC) if objective == "like" else (metric,):
-        for result in results:
-            if result.kind == "change" and result.metric == compared and result.reference is not None:
-                return compared, result.candidate, result.reference
-    return metric, finite(float(Figures(per_user, ranking, settings).of(CANDIDATE, metric)[0])), None
+    for what, metrics in ((LIKE, (LOG_LOSS, AUC)), (INTERACTION, (ranking,))):
+        if learns(objective, what):
+            compared: list[tuple[str, float | None, float | None]] = [
+                (metric, result.candidate, result.reference)
+                for metric in metrics
+                for result in results
+                if result.kind == "change" and result.metric == metric and result.reference is not None
+            ]
+            alone = (metrics[0], finite(float(figures.of(CANDIDATE, metrics[0])[0])), None)
+            found.append((compared or [alone])[0])
+    return found
 
 
 def blessed(results: Sequence[Result]) -> bool:
@@ -249,15 +258,15 @@ def not_compared(results: Sequence[Result]) -> list[str]:
     return [result.sentence for result in results if result.kind == "change" and result.passed is None]
 
 
-def _action(rule: Action, metric: str, objective: Objective) -> Literal["gate", "warn"] | None:
+def _action(rule: Action, metric: str, objective: str) -> Literal["gate", "warn"] | None:
     if rule == "ignore":
         return None
     if rule != "auto":
         return rule
     if metric not in (LOG_LOSS, AUC):
-        return "gate" if objective == "interaction" else "warn"
+        return "gate" if learns(objective, INTERACTION) else "warn"
     # What a model that learns what is watched says of likes means nothing.
-    return "gate" if objective == "like" else None
+    return "gate" if learns(objective, LIKE) else None
 
 
 def _bar(metric: str, value: float, bar: float, at_least: bool, key: str, figures: Figures) -> Result:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.ranking.settings import RankingMetric
 
-# What a broken rule does. `auto` is gate for the metrics of the objective; of the others, ranking is a warning for
+# What a broken rule does. `auto` is gate for the metrics of what is learned; of the others, ranking is a warning for
 # like, and likes are ignored for interaction.
 Action = Literal["auto", "gate", "warn", "ignore"]
 
@@ -73,11 +73,11 @@ class BlessingSettings(_Settings):
     how well probabilities answer one question, so it is not compared where that model was trained for another
     objective or by another rule of what is a like.
 
-    Which metrics gate follows `model.objective`. A model trained for `like` is to say how likely a user likes a movie
-    that they watch. It is not trained to say which movie they watch next, and there popularity, which it never sees,
-    beats it: on MovieLens 100K NDCG@10 of popularity is about .10, that of the models .02 to .07. A gate on that would
-    refuse every such model, so it is a warning, in every report. For `interaction` it is the gate, and the rules on
-    likes do not apply.
+    Which metrics gate follows what is learned: those of likes for objective like, the ranking for interaction, and both
+    where a model of each is trained. A model of likes that is alone is to say how likely a user likes a movie that they
+    watch. It is not trained to say which movie they watch next, and there popularity, which it never sees, beats it: on
+    MovieLens 100K NDCG@10 of popularity is about .10, that of such models .02 to .07. A gate on that would refuse every
+    one, so it is a warning, in every report. For interaction alone the rules on likes do not apply.
     """
 
     confidence: float = Field(

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import keras
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,9 +21,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_serving.apis import prediction_log_pb2
 
-from components.export.cold_start import Crowd
 from components.export.reference import reference
-from components.export.signatures import Serving
+from components.export.signatures import Answering, Serving
 from components.export.warm_up import requests
 from components.shared.artifacts import EXTRA, MOVIES_FILE, REFERENCE_FILE, WARMUP_FILE
 
@@ -36,11 +34,11 @@ def read_movies(uri: str) -> pa.Table:
 
 def export(
     path: str,
-    model: keras.Model,
+    likes: Answering,
+    retrieval: Answering,
     transform: tft.TFTransformOutput,
     movies: pa.Table,
     rated: np.ndarray,
-    crowd: Crowd,
     rows: Mapping[str, np.ndarray] | None = None,
     similar_shrinkage: float = 0.0,
 ) -> None:
@@ -48,16 +46,16 @@ def export(
 
     Args:
         path: Folder to write.
-        model: Inputs named after transformed features, output (B, 1).
+        likes: What says how likely a user likes a movie.
+        retrieval: What recommends; the same where one model is for both.
         transform: Output of Transform.
         movies: The table of `read_movies`.
         rated: int64 (N, 2), indices of user and movie of every rating.
-        crowd: What unknown users are told, from the training rows.
         rows: Transformed features of M of these ratings, as Transform made them; the reference predictions are of a
             sample of them. None: no reference and no warm-up are written.
         similar_shrinkage: See `components.models.hyperparameters`.
     """
-    module = Serving(model, transform, movies, rated, crowd, similar_shrinkage)
+    module = Serving(likes, retrieval, transform, movies, rated, similar_shrinkage)
     tf.saved_model.save(
         module,
         path,
@@ -74,7 +72,7 @@ def export(
     extra.mkdir()
     pq.write_table(movies, extra / MOVIES_FILE)
     if rows is not None:
-        expected = reference(module, model, transform, crowd, rows)
+        expected = reference(module, likes, retrieval, transform, rows)
         np.savez_compressed(extra / REFERENCE_FILE, **expected)
         user, movie = str(expected["user_ids"][0]), str(expected["movie_ids"][0])
         with tf.io.TFRecordWriter(str(extra / WARMUP_FILE)) as writer:

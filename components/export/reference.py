@@ -9,9 +9,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.export.cold_start import Crowd
-from components.export.signatures import GENRES, MOVIE, USER, YEAR, Serving
-from components.models import movie_vectors
+from components.export.signatures import GENRES, MOVIE, USER, YEAR, Answering, Serving
+from components.models import all_pairs, movie_vectors
 from components.shared import features
 
 # Ids of the reference that no vocabulary may hold.
@@ -19,22 +18,24 @@ UNKNOWN_USER, UNKNOWN_MOVIE = "no such user", "no such movie"
 
 
 _REFERENCE_PAIRS, _REFERENCE_COSINES = 256, 64
+_REFERENCE_USERS, _REFERENCE_MOVIES = 16, 64  # of the scores
 
 
 def reference(
     module: Serving,
-    model: keras.Model,
+    likes: Answering,
+    retrieval: Answering,
     transform: tft.TFTransformOutput,
-    crowd: Crowd,
     rows: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """What the model says in this process, by names that `components.serving_validator.probe` reads.
+    """What the models say in this process, by names that `components.serving_validator.probe` reads.
 
     Returns:
         `user_ids`, `movie_ids` (string), `probability` (float32), all (P,): a sample of the known pairs among `rows`,
         spread evenly, then pairs with a cold movie, an unknown user, an unknown movie, or both; `num_rated`: how many
-        of the P are from `rows`; `num_cold`: how many have a cold movie; `similar_from`, `similar_to` (string),
-        `cosine` (float32), all (C,); `catalogue` (string) and `blend` (float32), both (num_movies,).
+        of the P are from `rows`; `num_cold`: how many have a cold movie; `score_users` (string), (U,), `score_movies`
+        (string), (S,), `scores` (float32), (U, S): those of known users and movies; `similar_from`, `similar_to`
+        (string), `cosine` (float32), all (C,); `catalogue` (string) and `blend` (float32), both (num_movies,).
     """
     users, movies = (
         np.array([id_.decode() for id_ in transform.vocabulary_by_name(key)])
@@ -58,21 +59,25 @@ def reference(
         (user, movie, genres, year),
         (user[few], np.full_like(movie[few], bucket), none, np.zeros(len(none), int)),
     ]
-    probability = [_predicted(model, *part) for part in parts]
+    probability = [_predicted(likes.model, *part) for part in parts]
     # Cold movies have rows in the extended model alone.
     cold = module.cold_ids[: len(user[few])]
     of_cold = module.transformed(tf.fill([len(cold)], ""), tf.constant(cold, tf.string))
     extended = _predicted(
-        module.model, user[few][: len(cold)], *(of_cold[key].numpy() for key in (MOVIE, GENRES, YEAR))
+        module.likes, user[few][: len(cold)], *(of_cold[key].numpy() for key in (MOVIE, GENRES, YEAR))
     )
     known_users, stranger = users[user], [UNKNOWN_USER] * len(user[few])
     near = np.unique(movie)
     near = near[np.linspace(0, len(near) - 1, _REFERENCE_COSINES + 1).astype(int)]
     of_near = {key: tf.gather(values, near) for key, values in module.catalogue.items()}
-    vectors = np.asarray(movie_vectors(model, of_near))
+    vectors = np.asarray(movie_vectors(retrieval.model, of_near))
     vectors = vectors / np.sqrt(np.maximum(np.square(vectors).sum(axis=1, keepdims=True), 1e-12))
     different = near[:-1] != near[1:]
     cosines = (vectors[:-1] * vectors[1:]).sum(axis=1)
+    crowd = likes.crowd
+    asked = np.unique(user)[:_REFERENCE_USERS]
+    listed = np.unique(np.linspace(0, len(movies) - 1, _REFERENCE_MOVIES).astype(int))
+    of_listed = {key: tf.gather(values, listed) for key, values in module.catalogue.items()}
     return {
         "user_ids": np.concatenate(
             [known_users, known_users[few][: len(cold)], stranger, known_users[few], [UNKNOWN_USER]]
@@ -97,11 +102,14 @@ def reference(
         ).astype(np.float32),
         "num_rated": np.array(len(sample)),
         "num_cold": np.array(len(cold)),
+        "score_users": users[asked],
+        "score_movies": movies[listed],
+        "scores": np.asarray(all_pairs(retrieval.model, {USER: tf.constant(asked)}, of_listed), np.float32),
         "similar_from": movies[near[:-1]][different],
         "similar_to": movies[near[1:]][different],
         "cosine": (cosines * module.support.numpy()[near[1:]]).astype(np.float32)[different],
         "catalogue": movies,
-        "blend": crowd.blend,
+        "blend": retrieval.crowd.blend,
     }
 
 

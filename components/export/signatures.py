@@ -7,15 +7,19 @@ Signatures (B: batch, K: results a row):
 - `transform_features(examples)`: the same, with the rating -> transformed features, label included
 - `predict(user_ids, movie_ids)`: string (B,) each -> the same
 - `recommend(user_ids, k, exclude_rated)`: string (B,), int32, bool -> `movie_ids` string (B, K), `scores` float32
-  (B, K), best first, and `known` bool (B,)
+  (B, K), best first, `probability` float32 (B, K), what `predict` says of these movies, and `known` bool (B,)
 - `score_catalogue(user_ids)`: string (B,) -> `scores` float32 (B, M) of the whole catalogue, `movie_ids` string (M,) in
   the order of the columns, and `known` bool (B,); for evaluation
 - `similar_movies(movie_ids, k)`: string (B,), int32 -> the same, the scores being cosines of
   embeddings, less for movies with few ratings (`model.similar_shrinkage`)
 
+Two models may be behind them, or one for all: one says how likely a user likes a movie (`serving_default`, `predict`,
+`probability`), the other which movies a user watches (`recommend`, `score_catalogue`, `similar_movies`). Its scores are
+probabilities of that.
+
 The catalogue is the movies of the train split; K is the smaller of k and its size (for `similar_movies` less one).
-Where fewer than K movies are left, a row ends in movie id "" and score 0. Every probability comes through the one
-transform graph, so that serving cannot differ from training.
+Where fewer than K movies are left, a row ends in movie id "", score 0 and probability 0. Every probability comes
+through the one transform graph, so that serving cannot differ from training.
 
 An id that training has not seen is no error, and has `known` false (`components.export.cold_start` has the formulas):
 
@@ -26,6 +30,8 @@ An id that training has not seen is no error, and has `known` false (`components
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -48,20 +54,38 @@ USER, MOVIE, GENRES, YEAR = (
 _SEPARATOR = "\x1f"
 
 
+# `recommend` asks the model of likes for more pairs than these user by user.
+_PAIRS = 1 << 19
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A model, and what stands in for it where a user is unknown.
+
+    Attributes:
+        model: Inputs named after transformed features, output (B, 1).
+        crowd: What unknown users are told, from the rows that the model was trained on.
+    """
+
+    model: keras.Model
+    crowd: Crowd
+
+
 class Serving(tf.Module):
-    """Model, transform graph and catalogue. Everything it holds is saved with it."""
+    """Models, transform graph and catalogue. Everything it holds is saved with it."""
 
     def __init__(
         self,
-        model: keras.Model,
+        likes: Answering,
+        retrieval: Answering,
         transform: tft.TFTransformOutput,
         movies: pa.Table,
         rated: np.ndarray,
-        crowd: Crowd,
         similar_shrinkage: float = 0.0,
     ) -> None:
         super().__init__(name="marquee")
-        self._inputs = [tensor.name for tensor in model.inputs]
+        model, crowd = retrieval.model, retrieval.crowd
+        self._inputs = [tensor.name for tensor in likes.model.inputs]
         self.transform_layer = transform.transform_features_layer()
         self._label_spec = transform.raw_feature_spec()
         self._request_spec = {
@@ -105,16 +129,18 @@ class Serving(tf.Module):
             transform.num_buckets_for_transformed_feature(GENRES),
         )
         known, cold = columns[: len(catalogue)], columns[len(catalogue) :]
-        self.model = cold_start.with_cold_movies(model, known, crowd.counts, cold)
-        of_cold = cold_start.cold_probability(crowd, known, cold)
+        self.retrieval = cold_start.with_cold_movies(model, known, crowd.counts, cold)
+        self.likes = self.retrieval
+        if likes is not retrieval:
+            self.likes = cold_start.with_cold_movies(likes.model, known, likes.crowd.counts, cold)
+        of_cold = cold_start.cold_probability(likes.crowd, known, cold)
         # Variables, not constants: a graph is limited to 2 GB.
-        self._means = tf.Variable(np.append(crowd.probability, of_cold), trainable=False, name="means")
+        self._means = tf.Variable(np.append(likes.crowd.probability, of_cold), trainable=False, name="means")
         self._blend = tf.Variable(crowd.blend, trainable=False, name="blend")
         self._movie_ids = tf.Variable(catalogue, trainable=False, name="catalogue")
         self.catalogue = {
             key: tf.Variable(rows[key][: len(catalogue)], trainable=False, name=f"catalogue_{key}")
-            for key in self._inputs
-            if key != USER
+            for key in (MOVIE, GENRES, YEAR)
         }
 
         def with_buckets(values: tf.Tensor, none: int) -> tf.Tensor:
@@ -176,7 +202,14 @@ class Serving(tf.Module):
         users = self.transformed(user_ids, tf.fill(tf.shape(user_ids), ""))[USER]
         scores = self._all_scores(users)
         scores = tf.cond(exclude_rated, lambda: self._without_rated(scores, users), lambda: scores)
-        return {**self._top(scores, k), "known": users < self._num_users}
+        top, places = tf.math.top_k(scores, tf.clip_by_value(k, 0, self._num_movies))
+        few = tf.size(places) <= _PAIRS
+        liked = tf.cond(few, lambda: self._liked(users, places), lambda: self._liked_by_user(users, places))
+        return {
+            **self._listed(top, places),
+            "probability": tf.where(top > -np.inf, liked, 0.0),
+            "known": users < self._num_users,
+        }
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="user_ids")])
     def score_catalogue(self, user_ids: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -200,10 +233,8 @@ class Serving(tf.Module):
         )
         itself = tf.one_hot(movies, self._num_movies, on_value=True, off_value=False)
         scores = tf.where(itself, -np.inf, cosines * self.support)
-        return {
-            **self._top(scores, tf.minimum(k, self._num_movies - 1)),
-            "known": movies < self._num_movies,
-        }
+        top, places = tf.math.top_k(scores, tf.clip_by_value(k, 0, self._num_movies - 1))
+        return {**self._listed(top, places), "known": movies < self._num_movies}
 
     def transformed(
         self, user_ids: tf.Tensor, movie_ids: tf.Tensor, genres: tf.SparseTensor | None = None
@@ -235,7 +266,7 @@ class Serving(tf.Module):
     def _prediction(self, rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """What `predict` answers, for transformed features."""
         known_user = rows[USER] < self._num_users
-        own = tf.reshape(self.model({key: rows[key] for key in self._inputs}, training=False), [-1])
+        own = tf.reshape(self.likes({key: rows[key] for key in self._inputs}, training=False), [-1])
         return {
             "probability": tf.where(known_user, own, tf.gather(self._means, rows[MOVIE])),
             "known_user": known_user,
@@ -249,15 +280,30 @@ class Serving(tf.Module):
     def _own_scores(self, users: tf.Tensor) -> tf.Tensor:
         """Those that the model gives them, whoever they are."""
         movies = {key: tf.identity(values) for key, values in self.catalogue.items()}
-        if is_dot_product(self.model.name):
-            return all_pairs(self.model, {USER: users}, movies)
+        if is_dot_product(self.retrieval.name):
+            return all_pairs(self.retrieval, {USER: users}, movies)
         # User by user, as all rows of a batch at once may not fit the memory.
         scores = tf.map_fn(
-            lambda user: all_pairs(self.model, {USER: user[None]}, movies),
+            lambda user: all_pairs(self.retrieval, {USER: user[None]}, movies),
             users,
             fn_output_signature=tf.float32,
         )
         return tf.reshape(scores, [-1, self._num_movies])
+
+    def _liked(self, users: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+        """What `predict` answers for users (B,) and K movies of the catalogue each, (B, K)."""
+        flat = tf.reshape(places, [-1])
+        rows = {key: tf.gather(values, flat) for key, values in self.catalogue.items()}
+        rows[USER] = tf.repeat(users, tf.shape(places)[1])
+        return tf.reshape(self._prediction(rows)["probability"], tf.shape(places))
+
+    def _liked_by_user(self, users: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+        """The same, as all rows of a batch at once may not fit the memory."""
+        return tf.map_fn(
+            lambda one: self._liked(one[0][None], one[1][None])[0],
+            (users, places),
+            fn_output_signature=tf.float32,
+        )
 
     def _without_rated(self, scores: tf.Tensor, users: tf.Tensor) -> tf.Tensor:
         starts, ends = tf.gather(self._offsets, users), tf.gather(self._offsets, users + 1)
@@ -266,8 +312,7 @@ class Serving(tf.Module):
         where = tf.stack([places.value_rowids(), movies], axis=1)
         return tf.tensor_scatter_nd_update(scores, where, tf.fill(tf.shape(movies), -np.inf))
 
-    def _top(self, scores: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
-        top, places = tf.math.top_k(scores, tf.clip_by_value(k, 0, self._num_movies))
+    def _listed(self, top: tf.Tensor, places: tf.Tensor) -> dict[str, tf.Tensor]:
         real = top > -np.inf
         return {
             "movie_ids": tf.where(real, tf.gather(self._movie_ids, places), ""),

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, SerializeAsAny
 
 from components.models.hyperparameters import ModelConfig
 from components.shared.errors import ConfigError
-from components.shared.features import MOVIE_KEY, transformed_name
+from components.shared.features import INTERACTION, LIKE, MOVIE_KEY, transformed_name
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +28,8 @@ MODELS: dict[str, str] = {
     "two_tower": "components.models.two_tower",
     "neumf": "components.models.neumf",
 }
-DEFAULT = "dot_product"
+# The model of an objective that names none.
+DEFAULTS = {LIKE: "two_tower", INTERACTION: "dot_product"}
 MODEL_NAME = "key model.name"  # where errors about the name are
 
 # Layers that training and the export look up; those of ids are named by `embedding_of` and `bias_of`.
@@ -124,11 +125,17 @@ def source_of(name: str) -> Path | None:
     return None if name in MODELS else Path(str(import_module(name).__file__))
 
 
+def name_of(values: Any) -> Any:
+    """The name that values of a model bear, or that of the default model of their objective."""
+    given = values if isinstance(values, Mapping) else {}
+    return given.get("name", DEFAULTS[INTERACTION if given.get("objective") == INTERACTION else LIKE])
+
+
 def _by_name(values: Any) -> Any:
     """Values of `model` as the class of the model that they name; pydantic's errors keep their places."""
     if isinstance(values, ModelConfig):
         return values
-    name = values.get("name", DEFAULT) if isinstance(values, Mapping) else DEFAULT
+    name = name_of(values)
     if not isinstance(name, str):
         raise ConfigError(
             "There is no such model.",
@@ -136,7 +143,9 @@ def _by_name(values: Any) -> Any:
             found=repr(name)[:200],
             expected="one of " + ", ".join(MODELS) + ", or the dotted path of a module with a MODEL",
         )
-    return find(name).config.model_validate(values)
+    return find(name).config.model_validate(
+        {"name": name, **values} if isinstance(values, Mapping) else values
+    )
 
 
 AnyModelConfig = Annotated[SerializeAsAny[ModelConfig], BeforeValidator(_by_name)]

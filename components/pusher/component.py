@@ -20,7 +20,7 @@ from tfx.utils import proto_utils
 
 from components.pusher import versions
 from components.shared.artifact_types import BlessingReport, RankingEvaluation, set_properties
-from components.shared.artifacts import PUSH
+from components.shared.artifacts import PUSH, RETRIEVAL
 from components.shared.features import deciding_metric
 from components.shared.tfx_internals import run_and_execution
 
@@ -76,7 +76,8 @@ class Executor(pusher_executor.Executor):
         primary_k = (ranking and ranking.get_int_custom_property("primary_k")) or 10
         metric = _text(report, "metric") or deciding_metric(objective, primary_k)
         # Not the report's own figure: that may be of the part of test on which two models were compared.
-        of_ranking = {name: value for name, value in _metrics(ranking).items() if name == metric}
+        deciding = (metric, _text(report, f"{RETRIEVAL}metric"))
+        of_ranking = {name: value for name, value in _metrics(ranking).items() if name in deciding}
         of_examples = examples.mlmd_artifact.custom_properties if examples else {}
         run_id, execution_id = run_and_execution(self)
         return versions.Marker(
@@ -88,6 +89,7 @@ class Executor(pusher_executor.Executor):
             blessing_id=blessing.id if blessing else 0,
             objective=objective,
             metric=metric,
+            retrieval_metric=deciding[1],
             metrics=of_ranking | _metrics(evaluation),
             **{name: of_examples[key].int_value for name, key in _OF_EXAMPLES.items() if key in of_examples},
         )

@@ -46,8 +46,9 @@ class Marker:
         data_span: Span of the examples, where known.
         oldest_timestamp: Of the oldest rating, in seconds, where known.
         newest_timestamp: Of the newest rating, the same.
-        objective: What the model is for: `like` or `interaction`.
+        objective: What the model is for: `like`, `interaction` or, with a model for each, `like+interaction`.
         metric: The one of `metrics` that decided.
+        retrieval_metric: The one that decided on the model that recommends, where that is another one.
         metrics: On the test split.
         of_version: The version that a rollback brought back.
         reason: Why a blessing was forced, or a version brought back.
@@ -68,6 +69,7 @@ class Marker:
     newest_timestamp: int | None = None
     objective: str = ""
     metric: str = ""
+    retrieval_metric: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     of_version: str = ""
     reason: str = ""

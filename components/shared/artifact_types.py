@@ -40,7 +40,9 @@ class BlessingReport(types.Artifact):
     decision rests on: `objective`, `metric` (`log_loss`, or the ranking metric such as `ndcg@10`), `candidate_metric`
     and, where the two are compared by it, `baseline_metric`, both on `compared_rows` test rows; `left_out_rows` are
     those that the baseline was trained on. `compared_rows` is 0 where there is nothing to compare with, and
-    `candidate_metric` then of the whole test split. In the artifacts of older versions the last six are missing.
+    `candidate_metric` then of the whole test split. Where a second model recommends, `metric` and the two figures are
+    of likes, and `retrieval_metric` and the other two of that one. In the artifacts of older versions all but the first
+    four are missing.
     """
 
     TYPE_NAME = "BlessingReport"

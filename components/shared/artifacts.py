@@ -40,8 +40,11 @@ REJECTS_FILE = "rejects.csv"  # of the examples
 FINDINGS_FILE = "findings.json"
 # MovieTrainer: of the model, beside the export, and of the model run
 SERVING_FOLDER = "Format-Serving"  # where TFX's Trainer puts the export
-WARM_START_FILE = "warm_start.npz"
+WARM_START_FILE = "warm_start_{}.npz"  # a file an objective
+WARM_START_FILE_OF_BEFORE = "warm_start.npz"
 RUN_SUMMARY = "training.json"
+# Before the names of figures of the model that recommends, where another one says what users like.
+RETRIEVAL = "retrieval_"
 # An export has in this folder what is beside its graph.
 EXTRA = "assets.extra"
 WARMUP_FILE = "tf_serving_warmup_requests"  # the name that TensorFlow Serving looks for

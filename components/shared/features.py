@@ -73,9 +73,19 @@ _METRICS = {
 }
 
 
+# What a model learns: whether a user likes a movie that they watched, and which movies they watch and like. TFRS calls
+# them ranking and retrieval.
+LIKE, INTERACTION = "like", "interaction"
+
+
+def learns(objective: str, what: str) -> bool:
+    """Whether an export of this objective learns `LIKE` or `INTERACTION`; with a model for each it is both, by `+`."""
+    return what in objective.split("+")
+
+
 def deciding_metric(objective: str, primary_k: int) -> str:
-    """By what a model of this objective is judged, unless the report of its blessing says it."""
-    return f"ndcg@{primary_k}" if objective == "interaction" else "log_loss"
+    """By what an export of this objective is judged, unless the report of its blessing says it."""
+    return f"ndcg@{primary_k}" if objective == INTERACTION else "log_loss"
 
 
 def metric_title(metric: str) -> str:

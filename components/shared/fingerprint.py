@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def code_fingerprint(*patterns: str, also: Path | None = None) -> str:
+def code_fingerprint(*patterns: str, also: Iterable[Path | None] = ()) -> str:
     """Digest of source files; 16 hexadecimal digits.
 
     Args:
         patterns: Those of `components` that match, e.g. `models/*.py`.
-        also: One from outside.
+        also: Those from outside, where there are any.
 
     Raises:
         ValueError: A pattern matches no file.
@@ -24,6 +25,7 @@ def code_fingerprint(*patterns: str, also: Path | None = None) -> str:
             raise ValueError(f"no source file matches {pattern!r} in {root}")
         for path in paths:
             digest.update(path.read_bytes())
-    if also:
-        digest.update(also.read_bytes())
+    for outside in also:
+        if outside:
+            digest.update(outside.read_bytes())
     return digest.hexdigest()[:16]

@@ -66,6 +66,7 @@ class MovieTrainer(base_component.BaseComponent):
         movies: The movies table of the ratings ExampleGen.
         hyperparameters: The best ones of a search, which replace those of `model`; may be empty.
         config: The model and how it is trained.
+        retrieval: A second one, which recommends, and leaves to the first how likely a user likes a movie.
         label: What is a like, and what a positive.
         base_model: Where the model is configured to start from another one, that one; none is a cold start.
 
@@ -84,6 +85,7 @@ class MovieTrainer(base_component.BaseComponent):
         movies: types.BaseChannel,
         config: ModelConfig,
         label: LabelRule,
+        retrieval: ModelConfig | None = None,
         base_model: types.BaseChannel | None = None,
         hyperparameters: types.BaseChannel | None = None,
     ) -> None:
@@ -101,6 +103,7 @@ class MovieTrainer(base_component.BaseComponent):
                 custom_config=json_utils.dumps(
                     {
                         "model": config.model_dump(),
+                        "retrieval": retrieval.model_dump() if retrieval else None,
                         "label": label.model_dump(),
                         "code": code_fingerprint(
                             "shared/features.py",
@@ -109,7 +112,7 @@ class MovieTrainer(base_component.BaseComponent):
                             "export/*.py",
                             "ranking/metrics.py",
                             "ranking/item_item.py",
-                            also=source_of(config.name),
+                            also=[source_of(one.name) for one in (config, retrieval) if one],
                         ),
                     }
                 ),

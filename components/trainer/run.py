@@ -20,39 +20,92 @@ from pydantic import TypeAdapter
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.export.cold_start import crowd
-from components.export.export import export, read_movies
+from components.export.export import Answering, export, read_movies
 from components.models import AnyModelConfig, VocabularySizes, movie_vectors
 from components.models.hyperparameters import ModelConfig
 from components.models.search_space import decoded, sentence, with_values
 from components.shared import features
-from components.shared.artifacts import RUN_SUMMARY
+from components.shared.artifacts import RETRIEVAL, RUN_SUMMARY
 from components.trainer import warm_start
 from components.trainer.input import read_catalogue, read_examples
 from components.trainer.projector import write_projector
 from components.trainer.training import Start, fit
 
+_CONFIG: TypeAdapter[ModelConfig] = TypeAdapter(AnyModelConfig)
+
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains the configured model; writes the export, TensorBoard logs with the embedding space, and `training.json`.
+    """Trains the configured models; writes the export, TensorBoard logs with the embedding space, and `training.json`.
 
-    Tuned values, where there are any, take the place of the model's own.
+    Tuned values, where there are any, take the place of the first model's own. The second one, `retrieval`, is the one
+    that recommends; its figures have its name for a prefix.
     """
     started = time.process_time()
-    config: ModelConfig = TypeAdapter(AnyModelConfig).validate_python(fn_args.custom_config["model"])
+    configs: list[tuple[str, ModelConfig]] = [
+        (prefix, _CONFIG.validate_python(fn_args.custom_config[key]))
+        for key, prefix in (("model", ""), ("retrieval", RETRIEVAL))
+        if fn_args.custom_config.get(key)
+    ]
     tuned = (fn_args.hyperparameters or {}).get("values", {})
-    config = with_values(config, tuned)
+    configs[0] = ("", with_values(configs[0][1], tuned))
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
-    sizes = vocabulary_sizes(transform)
     train, evaluation, test = (
-        read_examples(files, transform, config.memory_mb)
+        read_examples(files, transform, configs[0][1].memory_mb)
         for files in (fn_args.train_files, fn_args.eval_files, fn_args.custom_config["test_files"])
     )
     movies = read_movies(fn_args.custom_config["movies_uri"])
     catalogue = read_catalogue(movies, transform)
     label = features.LabelRule.model_validate(fn_args.custom_config["label"])
+    answering: list[Answering] = []
+    summary: dict[str, Any] = {}
+    for prefix, config in configs:
+        found, figures = _trained(
+            fn_args, config, transform, train, evaluation, catalogue, label, prefix.rstrip("_")
+        )
+        answering.append(found)
+        summary |= {f"{prefix}{name}": value for name, value in figures.items()}
+    user, movie = (features.transformed_name(key) for key in (features.USER_KEY, features.MOVIE_KEY))
+    export(
+        fn_args.serving_model_dir,
+        answering[0],
+        answering[-1],
+        transform,
+        movies,
+        np.concatenate([np.stack([rows[user], rows[movie]], axis=1) for rows in (train, evaluation, test)]),
+        rows={**train, **{key: table[train[movie]] for key, table in catalogue.items()}},
+        similar_shrinkage=configs[-1][1].similar_shrinkage,
+    )
+    ids = [id_.decode() for id_ in transform.vocabulary_by_name(features.MOVIE_KEY)]
+    of_known = {movie: np.arange(len(ids))} | {key: table[: len(ids)] for key, table in catalogue.items()}
+    vectors = np.asarray(movie_vectors(answering[-1].model, of_known))
+    write_projector(Path(fn_args.model_run_dir), ids, vectors, movies)
+    summary |= {
+        "objective": "+".join(config.objective for _, config in configs),
+        # Of which likes it says how likely they are: a model of another rule answers another question.
+        **label.model_dump(),
+        **({"tuned": sentence(decoded(tuned))} if tuned else {}),
+        "train_rows": len(train[user]),
+        "cpu_seconds": time.process_time() - started,
+    }
+    Path(fn_args.model_run_dir).mkdir(parents=True, exist_ok=True)
+    (Path(fn_args.model_run_dir) / RUN_SUMMARY).write_text(json.dumps(summary, indent=2))
+
+
+def _trained(
+    fn_args: FnArgs,
+    config: ModelConfig,
+    transform: tft.TFTransformOutput,
+    train: Mapping[str, np.ndarray],
+    evaluation: Mapping[str, np.ndarray],
+    catalogue: Mapping[str, np.ndarray],
+    label: features.LabelRule,
+    logs: str,
+) -> tuple[Answering, dict[str, Any]]:
+    """Trains a model and leaves what the next one may start from; its figures by name. `logs` is a folder's name."""
+    sizes = vocabulary_sizes(transform)
     tokens = {key: transform.vocabulary_by_name(key) for key in features.VOCABULARY_KEYS}
     start, started_from = _start(fn_args, config, tokens, catalogue)
-    with tf.summary.create_file_writer(fn_args.model_run_dir).as_default():
+    with tf.summary.create_file_writer(str(Path(fn_args.model_run_dir) / logs)).as_default():
         model, history = fit(
             config,
             sizes,
@@ -64,52 +117,32 @@ def run_fn(fn_args: FnArgs) -> None:
             on_epoch=_to_tensorboard,
             start=start,
         )
-    user, movie = (features.transformed_name(key) for key in (features.USER_KEY, features.MOVIE_KEY))
+    movie = features.transformed_name(features.MOVIE_KEY)
     # What the weights are trained on.
     learned = [train, evaluation] if config.refit else [train]
     num_movies = transform.vocabulary_size_by_name(features.MOVIE_KEY)
-    export(
-        fn_args.serving_model_dir,
-        model,
-        transform,
-        movies,
-        np.concatenate([np.stack([rows[user], rows[movie]], axis=1) for rows in (train, evaluation, test)]),
-        crowd(
-            np.concatenate([rows[movie] for rows in learned]),
-            np.concatenate([labels(rows, label) for rows in learned]),
-            num_movies,
-            sizes.movie_id - num_movies,
-            transform.vocabulary_size_by_name(features.USER_KEY)
-            if config.objective == "interaction"
-            else None,
-        ),
-        rows={**train, **{key: table[train[movie]] for key, table in catalogue.items()}},
-        similar_shrinkage=config.similar_shrinkage,
+    everybody = crowd(
+        np.concatenate([rows[movie] for rows in learned]),
+        np.concatenate([labels(rows, label) for rows in learned]),
+        num_movies,
+        sizes.movie_id - num_movies,
+        transform.vocabulary_size_by_name(features.USER_KEY)
+        if config.objective == features.INTERACTION
+        else None,
     )
     warm_start.save(Path(fn_args.serving_model_dir).parent, config, history.weights, tokens)
-    ids = [id_.decode() for id_ in transform.vocabulary_by_name(features.MOVIE_KEY)]
-    of_known = {movie: np.arange(num_movies)} | {key: table[:num_movies] for key, table in catalogue.items()}
-    write_projector(Path(fn_args.model_run_dir), ids, np.asarray(movie_vectors(model, of_known)), movies)
-    summary = {
+    return Answering(model, everybody), {
         "model_name": config.name,
-        "objective": config.objective,
-        # Of which likes it says how likely they are: a model of another rule answers another question.
-        **label.model_dump(),
-        **({"tuned": sentence(decoded(tuned))} if tuned else {}),
         "parameters": int(model.count_params()),
-        "train_rows": len(train[user]),
         "best_epoch": history.best_epoch,
         "epochs": len(history.metrics["loss"]),
         "monitor": history.monitor,
         "embedding_l2": float(history.embedding_l2 or config.embedding_l2),
         **({"item_item_weight": float(history.joined.weight)} if history.joined else {}),
-        "cpu_seconds": time.process_time() - started,
         "training_cpu_seconds": history.training_cpu_seconds,
         **{name: float(value) for name, value in history.best.items()},
         **started_from,
     }
-    Path(fn_args.model_run_dir).mkdir(parents=True, exist_ok=True)
-    (Path(fn_args.model_run_dir) / RUN_SUMMARY).write_text(json.dumps(summary, indent=2))
 
 
 def _start(
@@ -128,7 +161,7 @@ def _start(
     if not fn_args.base_model:
         return None, {"warm_start": "no model was blessed on earlier data"}
     base = {"base_model_id": fn_args.custom_config["base_model_id"]}
-    saved = warm_start.load(Path(fn_args.base_model).parent)
+    saved = warm_start.load(Path(fn_args.base_model).parent, config.objective)
     reason = warm_start.difference(config, saved) if saved else "it left no weights to start from"
     if saved is None or reason:
         logging.warning("Cold start, not from model %d: %s", base["base_model_id"], reason)

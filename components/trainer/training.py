@@ -132,19 +132,21 @@ def fit(
     weights = layer_weights(model)
     adjust(config, model)
     joined = choose(config, model, train, ranking) if ranking and joins(config) else None
-    if joined and not config.refit:
-        model = join(config, model, train, joined)
-    # A joined model is calibrated as a whole, so that before a refit there is nothing to calibrate.
-    calibration = None if joined and config.refit else calibrate(config, model, train, held)
     if config.refit:
+        # Fitted on rows that are not trained on yet; a joined model is calibrated as a whole instead.
+        calibration = None if joined else calibrate(config, model, train, held)
         model, _, more, rows = _train(config, sizes, train + held, best, None, None, start)
         spent, seen = spent + more, seen + rows
         adjust(config, model)
-        if joined:
+        if calibration:
+            model.get_layer(CALIBRATION).calibrate(*calibration)
+        elif joined:
             model = join(config, model, train + held, joined)
             calibrate(config, model, train + held, None)
-        elif calibration:
-            model.get_layer(CALIBRATION).calibrate(*calibration)
+    else:
+        if joined:
+            model = join(config, model, train, joined)
+        calibrate(config, model, train, held)
     seconds = time.perf_counter() - started
     return model, History(
         recorded,

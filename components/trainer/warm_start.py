@@ -1,6 +1,6 @@
 """Warm start: a model begins with the weights of an earlier one, though the vocabularies have grown since.
 
-The Trainer leaves `warm_start.npz` beside the export, in the model's folder: it is not pushed, and no server reads it.
+The Trainer leaves `warm_start_<objective>.npz` of each model beside the export: not pushed, and read by no server.
 It has the weights, and the tokens of the vocabularies: an index means another id once the vocabularies were made anew.
 
 The weights are those of the best epoch on the train split alone, from before the model was trained afresh on train and
@@ -33,7 +33,7 @@ import numpy as np
 
 from components.models import MOVIE_BIAS
 from components.models.hyperparameters import ModelConfig
-from components.shared.artifacts import WARM_START_FILE
+from components.shared.artifacts import WARM_START_FILE, WARM_START_FILE_OF_BEFORE
 from components.shared.features import GENRES_KEY, MOVIE_KEY, VOCABULARY_KEYS, transformed_name
 
 # What has to be the same for a vector to mean the same.
@@ -64,16 +64,19 @@ def layer_weights(model: keras.Model) -> dict[str, list[np.ndarray]]:
 
 
 def save(folder: Path, config: ModelConfig, weights: Weights, tokens: Mapping[str, Sequence[bytes]]) -> None:
-    """Writes `warm_start.npz`: 4 bytes a parameter, and the ids."""
+    """Writes the file: 4 bytes a parameter, and the ids."""
     arrays = {f"weights/{name}/{i}": array for name, of in weights.items() for i, array in enumerate(of)}
     arrays |= {f"tokens/{key}": np.array(list(ids), np.bytes_) for key, ids in tokens.items()}
-    np.savez(folder / WARM_START_FILE, config=np.array(config.model_dump_json()), **arrays)
+    np.savez(
+        folder / WARM_START_FILE.format(config.objective), config=np.array(config.model_dump_json()), **arrays
+    )
 
 
-def load(folder: Path) -> Saved | None:
-    """What `save` wrote; None where there is none, as beside models of before."""
-    path = folder / WARM_START_FILE
-    if not path.is_file():
+def load(folder: Path, objective: str) -> Saved | None:
+    """What `save` wrote for a model of this objective; None where there is none."""
+    paths = (folder / WARM_START_FILE.format(objective), folder / WARM_START_FILE_OF_BEFORE)
+    path = next((path for path in paths if path.is_file()), None)
+    if not path:
         return None
     weights: dict[str, list[np.ndarray]] = {}
     tokens = {}

@@ -145,7 +145,7 @@ class MovieTuner(base_component.BaseComponent):
                             "tuner/*.py",
                             "ranking/metrics.py",
                             "ranking/item_item.py",
-                            also=source_of(config.name),
+                            also=[source_of(config.name)],
                         ),
                     }
                 ),

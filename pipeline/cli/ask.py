@@ -94,11 +94,22 @@ def print_answers(console: Console, answers: Sequence[Answer], titles: Sequence[
     from pipeline.cli.console import print_table
 
     columns = [("", "right"), ("movie", "left"), ("title", "left"), ("genres", "left"), (score, "right")]
+    # One model's score is its probability.
+    liked = any(a.probability is not None and a.probability != [s for _, s in a.movies] for a in answers)
+    if liked:
+        columns.append(("probability of a like", "right"))
     for answer, title in zip(answers, titles, strict=True):
         if title is not titles[0]:
             console.print()
         rows = [
-            [str(rank), movie.id, str(movie), ", ".join(movie.genres), f"{value:.3f}"]
+            [
+                str(rank),
+                movie.id,
+                str(movie),
+                ", ".join(movie.genres),
+                f"{value:.3f}",
+                *([f"{(answer.probability or [])[rank - 1]:.0%}"] if liked else []),
+            ]
             for rank, (movie, value) in enumerate(answer.movies, start=1)
         ]
         print_table(console, title, columns, rows)
@@ -116,8 +127,9 @@ def _as_json(key: str, answers: Sequence[Answer]) -> str:
                     "year": movie.year,
                     "genres": movie.genres,
                     "score": score,
+                    **({"probability": answer.probability[place]} if answer.probability is not None else {}),
                 }
-                for movie, score in answer.movies
+                for place, (movie, score) in enumerate(answer.movies)
             ],
         }
         for answer in answers

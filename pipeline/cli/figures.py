@@ -20,6 +20,7 @@ from components.shared.artifacts import (
     INFRA_VALIDATOR,
     PUSHER,
     RANKING_EVALUATOR,
+    RETRIEVAL,
     SCHEMA_GEN,
     SERVING_VALIDATOR,
     STATISTICS_GEN,
@@ -29,7 +30,7 @@ from components.shared.artifacts import (
     TUNER,
     WITHOUT_TIMES,
 )
-from components.shared.features import GENRES_KEY, MOVIE_KEY, USER_KEY
+from components.shared.features import GENRES_KEY, INTERACTION, LIKE, MOVIE_KEY, USER_KEY
 from components.shared.tfx_internals import ANOMALIES_FILE, files_of_splits
 from components.tuner.settings import METRICS
 from pipeline.state.runs import Node, Run, decided_by
@@ -38,8 +39,9 @@ from pipeline.state.runs import Node, Run, decided_by
 def figure(node: Node, run: Run) -> str:
     """The figure that matters of a component that has run."""
     model = run.nodes[TRAINER].output("model") if TRAINER in run.nodes else None
-    ranks = model and model.properties.get("objective") == "interaction"
-    write = (_FIGURES | (_FIGURES_OF_RANKERS if ranks else {})).get(node.id)
+    objective = model.properties.get("objective", LIKE) if model else LIKE
+    of_objective = {INTERACTION: _FIGURES_OF_RANKERS, LIKE: {}}.get(objective, _FIGURES_OF_BOTH)
+    write = (_FIGURES | of_objective).get(node.id)
     return write(node) if write else ""
 
 
@@ -118,12 +120,18 @@ def _vocabularies(node: Node) -> str:
 
 def _training(node: Node) -> str:
     of = _properties(node, "model")
-    if of["objective"] == "like":
+    second = {name.removeprefix(RETRIEVAL): value for name, value in of.items() if name.startswith(RETRIEVAL)}
+    return "; ".join(map(_trained, of["objective"].split("+"), (of, second)))
+
+
+def _trained(objective: str, of: dict[str, Any]) -> str:
+    """Of one of the models."""
+    if objective == LIKE:
         figures = f"AUC {of['val_auc']:.4f}, log-loss {of['val_loss']:.4f}"
     else:
         figures = f"NDCG@10 {of['val_ndcg@10']:.4f}, recall@10 {of['val_recall@10']:.4f}"
     tuned = ", tuned" if of.get("tuned") else ""
-    text = f"{of['model_name']} ({of['objective']}){tuned}: validation {figures}"
+    text = f"{of['model_name']} ({objective}){tuned}: validation {figures}"
     text += f" at epoch {of['best_epoch']} of {of['epochs']}"
     if "embedding_l2" in of:
         text += f", L2 {of['embedding_l2']:.2g}"
@@ -231,6 +239,12 @@ def _ranking(node: Node) -> str:
     return (", ".join(parts) or "no user liked a movie in test") + _compared(of)
 
 
+def _likes_and_ranking(node: Node) -> str:
+    # What there is to compare on is at the end of either.
+    likes = _likes(node).removesuffix(_compared(_properties(node, "ranking")))
+    return f"{likes}; {_ranking(node)}" if likes else _ranking(node)
+
+
 def _compared(of: dict[str, Any]) -> str:
     """What of the test split there is to hold the candidate against the baseline."""
     rows, left_out = of.get("compared_rows"), of.get("left_out_rows")
@@ -291,4 +305,5 @@ _FIGURES: dict[str, Callable[[Node], str]] = {
     BLESSING: _decision,
     PUSHER: _push,
 }
+_FIGURES_OF_BOTH = {RANKING_EVALUATOR: _likes_and_ranking}
 _FIGURES_OF_RANKERS = {EVALUATOR: _verdict_on_ranker, RANKING_EVALUATOR: _ranking}

@@ -59,7 +59,15 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
                 if one.newest_timestamp is not None
                 else "-",
                 one.objective or "-",
-                decided_by({"objective": one.objective, "metric": one.metric, **one.metrics}) or "-",
+                decided_by(
+                    {
+                        "objective": one.objective,
+                        "metric": one.metric,
+                        "retrieval_metric": one.retrieval_metric,
+                        **one.metrics,
+                    }
+                )
+                or "-",
                 one.blessing,
             ]
             for one in releases

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from components.shared.artifacts import SERVING_VALIDATOR, TRAINER, TRANSFORM
-from components.shared.features import metric_title
+from components.shared.artifacts import RETRIEVAL, SERVING_VALIDATOR, TRAINER, TRANSFORM
+from components.shared.features import INTERACTION, LIKE, learns, metric_title
 from pipeline.cli.ask import _served, print_answers
 from pipeline.cli.options import command_name, configured, flags_of, short, verbosely, waiting
 from pipeline.cli.releases import forced_versions
@@ -46,7 +46,8 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
     config = load_config(file, overrides)
     # A wrong input is told before TFX is imported and before anything is written.
     config.data.source()
-    title = f"{config.model.name} ({config.model.objective}) on {config.data.path}"
+    models = [f"{one.name} ({one.objective})" for one in (config.model, config.retrieval) if one]
+    title = f"{' and '.join(models)} on {config.data.path}"
     with session(config, "run", wait, verbose, title) as (console, log):
         done = _run(console, config, log)
         blessed = _report(console, config, done, flags_of(file, overrides))
@@ -88,8 +89,13 @@ def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
 def reached(summary: dict[str, Any]) -> str:
     """What the model reached, by the metrics of its objective."""
     k = summary.get("primary_k")
-    names = ["auc", "log_loss"] if summary["objective"] == "like" else [f"ndcg@{k}", f"recall@{k}"]
-    names += [metric] if (metric := summary.get("metric")) and metric not in names else []
+    of = {LIKE: ["auc", "log_loss"], INTERACTION: [f"ndcg@{k}", f"recall@{k}"]}
+    names = [name for what in of if learns(summary["objective"], what) for name in of[what]]
+    names += [
+        metric
+        for key in ("metric", f"{RETRIEVAL}metric")
+        if (metric := summary.get(key)) and metric not in names
+    ]
     reached = [f"{metric_title(name)} {summary[name]:.4f}" for name in names if name in summary]
     text = f"{', '.join(reached)} on the test split"
     return text + _beside_baseline(summary)
@@ -101,15 +107,20 @@ def _beside_baseline(summary: dict[str, Any]) -> str:
     if summary.get("compared_rows") == 0 and "baseline_model_id" in summary:
         known = f"the baseline was trained on {left_out:,} rows of it"
         return f"; compared with nothing: {known if left_out else 'what the baseline was trained on is gone'}"
-    if "baseline_metric" not in summary:
+    both = [prefix for prefix in ("", RETRIEVAL) if f"{prefix}baseline_metric" in summary]
+    if not both:
         return ""
-    title, baseline = metric_title(summary["metric"]), f"{summary['baseline_metric']:.4f}"
+    titles = {prefix: metric_title(summary[f"{prefix}metric"]) for prefix in both}
     if not left_out:
-        return f"; the baseline's {title} there is {baseline}"
-    return (
-        f"; on the {summary['compared_rows']:,} rows of it that the baseline was not trained on, {title}"
-        f" {summary['candidate_metric']:.4f}, the baseline's {baseline}"
-    )
+        theirs = [f"{titles[prefix]} there is {summary[f'{prefix}baseline_metric']:.4f}" for prefix in both]
+        return f"; the baseline's {', its '.join(theirs)}"
+    shown = [
+        f"{titles[prefix]} {summary[f'{prefix}candidate_metric']:.4f}, the baseline's"
+        f" {summary[f'{prefix}baseline_metric']:.4f}"
+        for prefix in both
+    ]
+    rows = f"{summary['compared_rows']:,} rows of it that the baseline was not trained on"
+    return f"; on the {rows}, {', '.join(shown)}"
 
 
 def _what_now(console: Console, config: PipelineConfig, flags: str, *lines: str) -> None:

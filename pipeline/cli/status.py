@@ -8,6 +8,7 @@ from datetime import datetime
 
 import click
 
+from components.shared.artifacts import RETRIEVAL
 from pipeline.cli.options import command_name, configured, given_options, json_option, short
 from pipeline.cli.releases import forced_versions
 
@@ -51,7 +52,7 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
             [
                 f"{datetime.fromisoformat(row['started']):%Y-%m-%d %H:%M:%S}",
                 row["state"],
-                row.get("model_name", "-"),
+                " + ".join(row[key] for key in ("model_name", f"{RETRIEVAL}model_name") if key in row) or "-",
                 row.get("objective", "-"),
                 f"{row['num_rows']:,}" if "num_rows" in row else "-",
                 decided_by(row) or "-",

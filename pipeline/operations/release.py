@@ -40,6 +40,7 @@ class Release:
     blessing_id: int
     objective: str
     metric: str
+    retrieval_metric: str
     metrics: dict[str, float]
     data_span: int | None
     oldest_timestamp: int | None
@@ -91,6 +92,7 @@ def history(config: PipelineConfig, store: Store | None) -> list[Release]:
             of.get("blessing_id") or blessings.get(version, 0),
             of.get("objective", ""),
             of.get("metric", ""),
+            of.get("retrieval_metric", ""),
             of.get("metrics", {}),
             of.get("data_span"),
             of.get("oldest_timestamp"),
@@ -189,6 +191,7 @@ def rollback(config: PipelineConfig, store: Store | None, version: str | None, r
         newest_timestamp=target.newest_timestamp,
         objective=target.objective,
         metric=target.metric,
+        retrieval_metric=target.retrieval_metric,
         metrics=target.metrics,
         of_version=origin(target, by_version).version,
         reason=reason,
@@ -265,8 +268,9 @@ def bless(config: PipelineConfig, store: Store | None, run: str | None, reason: 
         newest_timestamp=of.get("newest_timestamp"),
         objective=summary.get("objective", ""),
         metric=metric,
+        retrieval_metric=summary.get("retrieval_metric", ""),
         metrics={
-            **({metric: summary[metric]} if metric in summary else {}),
+            **{name: summary[name] for name in (metric, summary.get("retrieval_metric")) if name in summary},
             **{name: value for name, value in of.items() if isinstance(value, float)},
         },
         reason=reason,

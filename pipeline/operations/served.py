@@ -34,11 +34,15 @@ class Movie:
 
 @dataclass(frozen=True)
 class Answer:
-    """For one id that was asked for: whether the model knows it, and the movies, best first, with scores."""
+    """For one id that was asked for: whether the model knows it, and the movies, best first, with scores.
+
+    `probability` has that of a like for each of the movies, where a user's are asked for.
+    """
 
     asked: str
     known: bool
     movies: list[tuple[Movie, float]]
+    probability: list[float] | None = None
 
 
 class ServedModel:
@@ -158,21 +162,18 @@ class ServedModel:
         )
 
     def _answers(self, asked: Sequence[str], answer: dict[str, Any]) -> list[Answer]:
-        rows = zip(
-            asked, answer["known"].numpy(), answer["movie_ids"].numpy(), answer["scores"].numpy(), strict=True
-        )
-        return [
-            Answer(
-                id_,
-                bool(known),
-                [
-                    (self.movies.get(key, Movie(key, "", [])), float(score))
-                    for key, score in zip((movie.decode() for movie in ids), scores, strict=True)
-                    if key
-                ],
-            )
-            for id_, known, ids, scores in rows
-        ]
+        known, ids, scores = (answer[key].numpy() for key in ("known", "movie_ids", "scores"))
+        # Versions of before have none.
+        liked = answer["probability"].numpy() if "probability" in answer else None
+        found = []
+        for row, id_ in enumerate(asked):
+            real = [(place, key.decode()) for place, key in enumerate(ids[row]) if key]
+            movies = [
+                (self.movies.get(key, Movie(key, "", [])), float(scores[row, place])) for place, key in real
+            ]
+            probability = None if liked is None else [float(liked[row, place]) for place, _ in real]
+            found.append(Answer(id_, bool(known[row]), movies, probability))
+        return found
 
 
 def _nearest(text: str, titles: Sequence[str]) -> str | None:

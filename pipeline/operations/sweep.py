@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from components.shared.artifacts import RANKING_EVALUATOR, TRAINER
+from components.shared.artifacts import RANKING_EVALUATOR, RETRIEVAL, TRAINER
 from components.shared.errors import ConfigError
 from components.shared.storage import storage
 from pipeline.config import PipelineConfig, load_config
@@ -100,7 +100,7 @@ def plan(over: str, file: str | None, overrides: Sequence[str]) -> tuple[str, li
                 error.problem, where=where, found=error.found, expected=error.expected, fix=error.fix
             ) from None
         name = values[0].config.name if values else f"{config.name}-sweep"
-        config = config.model_copy(update={"name": name})
+        config = config.model_copy(update={"name": name, **_only(config, key)})
         same = next((value.text for value in values if value.config == config), None)
         if same is not None:
             raise ConfigError(
@@ -111,6 +111,13 @@ def plan(over: str, file: str | None, overrides: Sequence[str]) -> tuple[str, li
             )
         values.append(Value(one, config))
     return key, values
+
+
+def _only(config: PipelineConfig, key: str) -> dict[str, Any]:
+    """The other model, of which a sweep over a key of one says nothing, is not trained."""
+    if key.startswith("model.") or config.retrieval is None:
+        return {"retrieval": None}
+    return {"model": config.retrieval, "retrieval": None} if key.startswith("retrieval.") else {}
 
 
 def split_values(text: str, key: str) -> list[str]:
@@ -161,7 +168,10 @@ def outcome(value: str, run: Run, seconds: float) -> Outcome:
             run.nodes[RANKING_EVALUATOR].output("ranking"),
         )
     )
-    figures = {name: model[name] for name in _OF_MODEL if name in model}
+    second = {
+        name.removeprefix(RETRIEVAL): value for name, value in model.items() if name.startswith(RETRIEVAL)
+    }
+    figures = {name: (second | model)[name] for name in _OF_MODEL if name in second | model}
     if "train_loss" in figures:
         figures.pop("loss", None)
     k = ranking.get("primary_k", 10)

@@ -21,6 +21,7 @@ from components.shared.artifacts import (
     INFRA_VALIDATOR,
     PUSHER,
     RANKING_EVALUATOR,
+    RETRIEVAL,
     SERVING_VALIDATOR,
     TRAINER,
 )
@@ -113,6 +114,10 @@ class Run:
                     "val_recall@10",
                     "cpu_seconds",
                     "training_cpu_seconds",
+                    *(
+                        f"{RETRIEVAL}{name}"
+                        for name in ("model_name", "parameters", "best_epoch", "val_ndcg@10", "val_recall@10")
+                    ),
                 ),
             ),
             (
@@ -129,6 +134,7 @@ class Run:
                     "metric",
                     "candidate_metric",
                     "baseline_metric",
+                    *(f"{RETRIEVAL}{name}" for name in ("metric", "candidate_metric", "baseline_metric")),
                     "compared_rows",
                     "left_out_rows",
                 ),
@@ -144,9 +150,9 @@ class Run:
             for name in (f"{of}{metric}@{k}" for metric in ("ndcg", "recall") for of in ("", "popularity_")):
                 if name in ranking.properties:
                     found[name] = ranking.properties[name]
-            metric = found.get("metric", "")
-            if "@" in metric and metric in ranking.properties:
-                found[metric] = ranking.properties[metric]
+            for metric in (found.get("metric", ""), found.get(f"{RETRIEVAL}metric", "")):
+                if "@" in metric and metric in ranking.properties:
+                    found[metric] = ranking.properties[metric]
         blessing = self._output(BLESSING, "blessing")
         if blessing:
             found["blessed"] = blessing.properties.get("blessed") == 1
@@ -180,20 +186,21 @@ def read_runs(config: PipelineConfig, last: int | None = None) -> list[Run]:
 
 
 def decided_by(figures: Mapping[str, Any]) -> str:
-    """The figure that decides on a model, beside the baseline's where there was one: `log-loss 0.5453 (0.5460)`.
+    """The figures that decide, beside the baseline's where there was one: `log-loss 0.5453 (baseline 0.5460)`.
 
     Args:
         figures: Of `Run.summary`, or of a pushed version. Those of older versions do not name the metric.
     """
-    metric = figures.get("metric") or deciding_metric(
-        figures.get("objective", ""), figures.get("primary_k", 10)
-    )
-    value = figures.get("candidate_metric", figures.get(metric))
-    if value is None:
-        return ""
-    baseline = figures.get("baseline_metric")
-    beside = f" (baseline {baseline:.4f})" if baseline is not None else ""
-    return f"{metric_title(metric)} {value:.4f}{beside}"
+    first = deciding_metric(figures.get("objective", ""), figures.get("primary_k", 10))
+    parts = []
+    for prefix, default in (("", first), (RETRIEVAL, "")):
+        metric = figures.get(f"{prefix}metric") or default
+        value = figures.get(f"{prefix}candidate_metric", figures.get(metric))
+        if value is not None:
+            baseline = figures.get(f"{prefix}baseline_metric")
+            beside = f" (baseline {baseline:.4f})" if baseline is not None else ""
+            parts.append(f"{metric_title(metric)} {value:.4f}{beside}")
+    return ", ".join(parts)
 
 
 def pushed_versions(serving_model_dir: Path) -> list[Path]:

@@ -14,7 +14,11 @@ from pipeline.yaml_text import CONFIGS, read_yaml
 
 def test_defaults_are_movielens_100k():
     config = load_config()
-    assert (config.name, config.data.path, config.model.name) == ("ml-100k", "builtin:ml-100k", "dot_product")
+    assert (config.name, config.data.path, config.objective) == (
+        "ml-100k",
+        "builtin:ml-100k",
+        "like+interaction",
+    )
     assert config.metadata_path == Path("marquee-root/ml-100k/metadata.sqlite").resolve()
 
 
@@ -39,8 +43,49 @@ def test_an_unknown_builtin_names_those_there_are():
         load_config(overrides=["data.path=builtin:ml-1m"]).data.source()
 
 
-def test_a_model_without_a_name_is_the_default_one():
-    assert load_config(overrides=["model.use_bias=false"]).model.name == "dot_product"
+def test_a_model_without_a_name_is_the_default_one_of_its_question():
+    config = load_config(overrides=["model.feature_l2=1", "retrieval.use_bias=false"])
+    assert config.retrieval
+    assert (config.model.name, config.retrieval.name) == ("two_tower", "dot_product")
+    assert load_config(overrides=["model.objective=interaction"]).model.name == "dot_product"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "models"),
+    [
+        (["retrieval=null"], ["two_tower", "like"]),
+        (["model=null"], ["dot_product", "interaction"]),
+        (["model=null", "retrieval.name=mlp"], ["mlp", "interaction"]),
+        (["model.objective=interaction", "model.name=mlp"], ["mlp", "interaction"]),
+    ],
+)
+def test_one_model_answers_where_the_other_is_off(overrides, models):
+    config = load_config(overrides=overrides)
+    assert [config.model.name, config.model.objective] == models
+    assert config.retrieval is None
+    assert config.objective == models[1]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem", "where"),
+    [
+        (["model=null", "retrieval=null"], "No model is left to train.", "keys model and retrieval"),
+        (
+            ["model.objective=interaction", "retrieval.name=mlp"],
+            "Two models are there to recommend.",
+            "keys model and retrieval",
+        ),
+        (["retrieval.objective=like"], "The value of 'retrieval' is not allowed.", "--set, key retrieval"),
+        (["retrieval.name=mpl"], "There is no model named 'mpl'.", "--set, key retrieval.name"),
+        (["model=null", "retrieval.name=mpl"], "There is no model named 'mpl'.", "--set, key retrieval.name"),
+        (["model.name=mpl"], "There is no model named 'mpl'.", "--set, key model.name"),
+        (["retrieval.k=1"], "There is no key 'retrieval.k'.", "--set, key retrieval.k"),
+    ],
+)
+def test_two_models_that_do_not_fit_are_told(overrides, problem, where):
+    with pytest.raises(ConfigError) as raised:
+        load_config(overrides=overrides)
+    assert (raised.value.problem, raised.value.where) == (problem, where)
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ def recommend(session: Session) -> None:
         answer = session.call(name, sent, user_ids=asked, k=K, exclude_rated=True)
         if answer and checks.ranked(session, name, sent, answer, asked, min(K, session.num_movies)):
             checks.probabilities(session, name, sent, answer["scores"])
+            checks.as_predict(session, sent, asked, answer)
     # A row of these may be as wide as the catalogue.
     users = [*known[:_WIDE], stranger]
     for k, exclude in ((0, True), (EVERYTHING, True), (EVERYTHING, False)):
@@ -104,17 +105,23 @@ def recommend(session: Session) -> None:
             )
         for user, row in zip(users, answer["movie_ids"].tolist(), strict=True):
             checks.exclusion(session, sent, user, set(row), k, exclude)
-        if k and not exclude and "predict" in session.signatures:
-            checks.as_predict(session, sent, users[:2], answer)
+        if k and not exclude:
+            few = {key: values[:2] for key, values in answer.items()}
+            checks.as_predict(session, sent, users[:2], few)
+            score_users = bytes_of(session.reference["score_users"])
+            for user, ids, scores in zip(users, answer["movie_ids"].tolist(), answer["scores"], strict=True):
+                if user in score_users:
+                    checks.as_scored(session, name, sent, user, ids, scores)
         if k:
             checks.as_crowd(session, name, sent, answer["movie_ids"][-1].tolist(), answer["scores"][-1])
 
 
 def score_catalogue(session: Session) -> None:
-    """Known and unknown users: as `predict`, or as the crowd says."""
+    """Known and unknown users: as the Trainer's model, or as the crowd says."""
     name, stranger = "score_catalogue", session.users[-1]
+    asked = bytes_of(session.reference["score_users"])
     # Each row is as wide as the catalogue.
-    for users in ([], [stranger], [*list(session.rated)[:_WIDE], stranger]):
+    for users in ([], [stranger], [*asked[:_WIDE], stranger]):
         sent = f"{len(users)} users"
         answer = session.call(name, sent, user_ids=users)
         shapes = {"scores": (len(users), session.num_movies), "movie_ids": (session.num_movies,)}
@@ -127,18 +134,9 @@ def score_catalogue(session: Session) -> None:
             session.found("known", name, sent, f"known is {answer['known'].tolist()}", "false for the last")
         if users:
             checks.as_crowd(session, name, sent, answer["movie_ids"].tolist(), answer["scores"][-1])
-        known = users[:-1]
-        other = "predict" in session.signatures and session.call(
-            "predict",
-            "pairs of the catalogue",
-            user_ids=np.repeat(known, min(K, session.num_movies)).tolist(),
-            movie_ids=np.tile(answer["movie_ids"][:K], len(known)).tolist(),
-        )
-        if other:
-            scores = answer["scores"][: len(known), :K].reshape(-1)
-            checks.same(
-                session, "agreement", name, sent, scores, other["probability"], "as signature predict says"
-            )
+        ids = answer["movie_ids"].tolist()
+        for user, scores in zip(users[:-1], answer["scores"], strict=False):
+            checks.as_scored(session, name, sent, user, ids, scores)
 
 
 def similar_movies(session: Session) -> None:

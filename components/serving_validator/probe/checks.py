@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .session import Answer, K, Session, text
+from .session import Answer, K, Session, bytes_of, text
 
 
 def weights(session: Session) -> None:
@@ -146,19 +146,48 @@ def exclusion(session: Session, sent: str, user: bytes, movies: set[bytes], k: i
 
 
 def as_predict(session: Session, sent: str, users: list[bytes], answer: Answer) -> None:
-    """Scores must be those of `predict` for the same known user and movie."""
-    top = answer["movie_ids"][: len(users), :K]
+    """`probability` of what is recommended must be that of `predict` for the same user and movie."""
+    top, given = answer["movie_ids"][:, :K].astype(object), answer["probability"][:, :K]
+    if given.shape != top.shape:
+        session.found("shape", "recommend", sent, f"probability of shape {given.shape}", f"shape {top.shape}")
+        return
+    real = top != b""
+    probabilities(session, "recommend", sent, given)
+    if (given[~real] != 0).any():
+        session.found(
+            "padding", "recommend", sent, "a probability of no movie", "0 where the movie id is empty"
+        )
+    if "predict" not in session.signatures or not real.any():
+        return
     other = session.call(
         "predict",
         "the pairs that were recommended",
-        user_ids=np.repeat(users, top.shape[1]).tolist(),
-        movie_ids=top.reshape(-1).tolist(),
+        user_ids=np.repeat(np.array(users, object), top.shape[1])[real.reshape(-1)].tolist(),
+        movie_ids=top[real].tolist(),
     )
     if other:
-        scores = answer["scores"][: len(users), :K].reshape(-1)
-        same(
-            session, "agreement", "recommend", sent, scores, other["probability"], "as signature predict says"
-        )
+        expected = other["probability"]
+        same(session, "agreement", "recommend", sent, given[real], expected, "as signature predict says")
+
+
+def as_scored(
+    session: Session, name: str, sent: str, user: bytes, movies: list[bytes], scores: np.ndarray
+) -> None:
+    """A known user's scores must be those that the Trainer's model gave the movies of the reference."""
+    place = {movie: i for i, movie in enumerate(movies)}
+    row = bytes_of(session.reference["score_users"]).index(user)
+    wanted = bytes_of(session.reference["score_movies"])
+    found = np.array([scores[place[movie]] if movie in place else np.nan for movie in wanted])
+    same(
+        session,
+        "parity",
+        name,
+        sent,
+        found,
+        session.reference["scores"][row],
+        "as the Trainer's model says",
+        lambda i: f"user {text(user)}, movie {text(wanted[i])}",
+    )
 
 
 def as_crowd(session: Session, name: str, sent: str, movies: list[bytes], scores: np.ndarray) -> None:

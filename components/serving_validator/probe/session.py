@@ -23,7 +23,7 @@ SIGNATURES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "recommend": (
         {"user_ids": "string", "k": "int32", "exclude_rated": "bool"},
-        {"movie_ids": "string", "scores": "float32", "known": "bool"},
+        {"movie_ids": "string", "scores": "float32", "probability": "float32", "known": "bool"},
     ),
     "score_catalogue": (
         {"user_ids": "string"},

@@ -66,6 +66,7 @@ def bless(
     min_auc: float = 0.65,
     baseline: bool = True,
     rules: tuple[float, float] = (4.0, 4.0),
+    objective: str = "like",
 ):
     evaluation = artifact(standard_artifacts.ModelEvaluation, tmp_path / "evaluation", 3)
     evaluation.set_float_custom_property("auc", 0.8)
@@ -87,7 +88,7 @@ def bless(
         "report": [artifact(BlessingReport, tmp_path / "report", 7)],
     }
     settings = {
-        "objective": "like",
+        "objective": objective,
         "min_ranking": 0.0,
         "min_auc": min_auc,
         "max_log_loss": 0.693,
@@ -166,6 +167,12 @@ def test_the_resolver_follows_this_blessing_and_not_that_of_tfma(ranking, tmp_pa
             {"min_rating": 4.0},
             "label.min_rating is 3, the baseline was trained with 4",
         ),
+        ({"objective": "like+interaction"}, {"objective": "like"}, ""),
+        (
+            {"objective": "interaction"},
+            {"objective": "like+interaction"},
+            "model.objective is interaction, the baseline was trained with like+interaction",
+        ),
         (
             {"objective": "like", "positives": "liked"},
             {"objective": "interaction", "positives": "rated"},
@@ -195,6 +202,25 @@ def test_the_report_says_what_the_decision_rests_on(ranking, tmp_path):
     assert report.get_string_custom_property("metric") == "log_loss"
     assert report.get_float_custom_property("baseline_metric") == decision["baseline_metric"]
     assert report.get_int_custom_property("compared_rows") == decision["compared_rows"]
+
+
+def test_with_a_model_for_each_question_the_rules_of_both_are_gates(ranking, tmp_path):
+    _, _, report, decision = bless(ranking, tmp_path, objective="like+interaction")
+    actions = {rule["rule"]: rule["action"] for rule in decision["rules"]}
+    assert (
+        actions.items()
+        >= {
+            "bar: auc": "gate",
+            "bar: log_loss": "gate",
+            "bar: ndcg@10": "gate",
+            "change: log_loss": "gate",
+            "change: ndcg@10": "gate",
+        }.items()
+    )
+    assert (decision["metric"], decision["retrieval_metric"]) == ("log_loss", "ndcg@10")
+    assert report.get_string_custom_property("retrieval_metric") == "ndcg@10"
+    for key in ("retrieval_candidate_metric", "retrieval_baseline_metric"):
+        assert report.get_float_custom_property(key) == decision[key]
 
 
 def test_what_is_not_compared_is_told(ranking, tmp_path):

@@ -258,7 +258,9 @@ def test_a_champion_of_another_question_is_held_against_by_order_and_not_by_log_
     )
     assert found["change: auc"].reference is not None
     assert found["change: ndcg@10"].reference is not None
-    metric, candidate, baseline = rules.deciding(list(found.values()), better, BlessingSettings(), 10, "like")
+    [(metric, candidate, baseline)] = rules.deciding(
+        list(found.values()), better, BlessingSettings(), 10, "like"
+    )
     assert (metric, candidate, baseline) == (
         "auc",
         found["change: auc"].candidate,

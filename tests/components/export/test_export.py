@@ -27,7 +27,7 @@ def exported(request, transformed: Transformed, tmp_path_factory):
     import tensorflow as tf
 
     from components.export.cold_start import crowd
-    from components.export.export import export
+    from components.export.export import Answering, export
 
     keras.utils.set_random_seed(7)
     sizes = VocabularySizes(
@@ -52,12 +52,14 @@ def exported(request, transformed: Transformed, tmp_path_factory):
     rated = np.array([(row["user_id_xf"], row["movie_id_xf"]) for row in transformed.rows])
     path = str(tmp_path_factory.mktemp("export") / "1")
     everybody = crowd(rated[:, 1], np.array([row["liked_xf"] for row in transformed.rows]), 4, 2)
-    export(path, model, transformed.output, table, rated, everybody, similar_shrinkage=2.0)
+    both = [Answering(model, everybody)] * 2
+    export(path, *both, transformed.output, table, rated, similar_shrinkage=2.0)
     loaded = tf.saved_model.load(path)
     return SimpleNamespace(
         name=request.param,
         path=path,
         model=model,
+        both=both,
         crowd=everybody,
         table=table,
         rated=rated,
@@ -209,13 +211,64 @@ def test_an_export_whose_movies_were_all_rated_in_train_answers_as_well(exported
     from components.export.export import export
 
     path = str(tmp_path / "1")
-    export(path, exported.model, transformed.output, exported.table[:4], exported.rated, exported.crowd)
+    export(path, *exported.both, transformed.output, exported.table[:4], exported.rated)
     loaded = tf.saved_model.load(path)
     known = SimpleNamespace(signatures=loaded.signatures)
     pairs = [(user, movie) for user, movie in PAIRS if movie != "m9"]
     np.testing.assert_allclose(predict(known, pairs), predict(exported, pairs), rtol=1e-5)
     assert recommend(known, USERS, 4, False)["movie_ids"].shape == (4, 4)
     assert similar(known, ["m1", "m9"], 3)["known"].tolist() == [True, False]
+
+
+def test_of_two_models_one_says_what_users_like_and_the_other_recommends(
+    exported, transformed, tmp_path, monkeypatch
+):
+    if exported.name not in ("two_tower", "genre_mlp"):
+        pytest.skip("one whose logits are dot products, and one whose are not, will do")
+    import keras
+    import tensorflow as tf
+
+    from components.export import signatures
+    from components.export.cold_start import crowd
+    from components.export.export import Answering, export
+
+    other = keras.models.clone_model(exported.model)
+    other.name = exported.model.name
+    for weights in other.weights:
+        weights.assign(keras.random.normal(weights.shape, stddev=0.5))
+    others = crowd(exported.rated[:, 1], np.ones(len(exported.rated)), 4, 2, num_users=3)
+    asked = []
+    # All pairs at once, and user by user.
+    for number, most in enumerate((1 << 19, 1)):
+        monkeypatch.setattr(signatures, "_PAIRS", most)
+        path = str(tmp_path / str(number))
+        rows = (exported.table, exported.rated)
+        export(path, exported.both[0], Answering(other, others), transformed.output, *rows)
+        loaded = tf.saved_model.load(path)
+        asked.append((loaded, SimpleNamespace(signatures=loaded.signatures)))
+    path = str(tmp_path / "2")
+    export(path, *[Answering(other, others)] * 2, transformed.output, *rows)
+    loaded = tf.saved_model.load(path)
+    alone = SimpleNamespace(signatures=loaded.signatures)
+    wanted = recommend(alone, USERS, 4, False)
+    for _, both in asked:
+        np.testing.assert_allclose(predict(both, PAIRS), predict(exported, PAIRS), rtol=1e-5)
+        found = recommend(both, USERS, 4, False)
+        assert (found["movie_ids"] == wanted["movie_ids"]).all()
+        np.testing.assert_allclose(found["scores"], wanted["scores"], rtol=1e-5)
+        for user, movies, liked in zip(USERS, found["movie_ids"], found["probability"], strict=True):
+            pairs = [(user, movie.decode()) for movie in movies]
+            np.testing.assert_allclose(liked, predict(exported, pairs), rtol=1e-4)
+        for name in ("scores", "movie_ids"):
+            np.testing.assert_array_equal(similar(both, MOVIES, 3)[name], similar(alone, MOVIES, 3)[name])
+
+
+def test_the_end_of_a_list_has_no_probability(exported):
+    found = recommend(exported, ["ann"], 4, True)
+    empty = found["movie_ids"][0] == b""
+    assert empty.any()
+    assert (found["probability"][0][empty] == 0).all()
+    assert (found["probability"][0][~empty] > 0).all()
 
 
 @pytest.mark.parametrize("genres_given", [True, False])

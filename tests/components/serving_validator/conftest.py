@@ -35,7 +35,7 @@ def exported(transformed: Transformed, tmp_path_factory) -> Exported:
 
     from components.example_gen.rows import MOVIES_SCHEMA
     from components.export.cold_start import crowd
-    from components.export.export import export
+    from components.export.export import Answering, export
     from components.models import VocabularySizes, build_model, config_of
     from components.shared.features import year_bucket
 
@@ -76,8 +76,10 @@ def exported(transformed: Transformed, tmp_path_factory) -> Exported:
         sizes.movie_id - num_movies,
     )
 
+    both = [Answering(model, everybody)] * 2
+
     def write(path: Path) -> None:
-        export(str(path), model, transformed.output, movies, rated, everybody, rows)
+        export(str(path), *both, transformed.output, movies, rated, rows)
 
     folder = tmp_path_factory.mktemp("serving")
     write(folder / "model")

@@ -85,12 +85,11 @@ def test_good_export_is_blessed_with_figures(exported, judge):
     # A process with TensorFlow, and not with what this one holds.
     assert 100 < report.memory_mb < 2000
     assert report.parity <= SETTINGS.tolerance
-    # predict and serving_default on all pairs of the reference, the cosines, and an unknown user's whole catalogue,
-    # asked twice of recommend and of score_catalogue.
+    # predict and serving_default on all pairs of the reference, the cosines, an unknown user's whole catalogue, asked
+    # twice of recommend and of score_catalogue, and known users' scores, asked once of each.
     with np.load(exported.path / "assets.extra" / "reference_predictions.npz") as reference:
-        assert report.compared == 2 * len(reference["probability"]) + len(reference["cosine"]) + 4 * len(
-            reference["blend"]
-        )
+        pairs, cosines, blend = (len(reference[key]) for key in ("probability", "cosine", "blend"))
+        assert report.compared == 2 * pairs + cosines + 4 * blend + 2 * reference["scores"].size
     files = [path for path in exported.path.rglob("*") if path.is_file()]
     assert report.size_mb == pytest.approx(sum(path.stat().st_size for path in files) / 1e6)
 
@@ -168,7 +167,8 @@ def test_wrong_order_repeated_movies_and_scores_that_are_not_numbers(exported, j
         ids, scores = (tf.reverse(answer[key], [1]) for key in ("movie_ids", "scores"))
         ids = tf.where(inputs["k"] > 1000, tf.tile(ids[:, :1], [1, tf.shape(ids)[1]]), ids)
         scores = tf.where(tf.size(inputs["user_ids"]) == 1, float("nan"), scores)
-        return {"movie_ids": ids, "scores": scores, "known": answer["known"]}
+        liked = tf.reverse(answer["probability"], [1])
+        return {"movie_ids": ids, "scores": scores, "probability": liked, "known": answer["known"]}
 
     report = judge(resaved(exported, tmp_path / "worst", recommend=recommending(worst_first)))
     assert "recommend: sent 1 users, k = 10, exclude_rated, found scores that are not finite" in report.text

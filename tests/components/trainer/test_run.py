@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from components.models import config_of
@@ -47,7 +48,13 @@ def arguments(transformed: Transformed, tmp_path: Path):
     )
     pq.write_table(table, tmp_path / MOVIES_FILE)
 
-    def make(name: str, base: str | None = None, settings: Any = None, **model: Any) -> FnArgs:
+    def make(
+        name: str,
+        base: str | None = None,
+        settings: Any = None,
+        retrieval: dict[str, Any] | None = None,
+        **model: Any,
+    ) -> FnArgs:
         folder = tmp_path / name
         return FnArgs(
             working_dir=str(folder / "trials"),
@@ -60,6 +67,7 @@ def arguments(transformed: Transformed, tmp_path: Path):
             custom_config={
                 # As ML Metadata has it.
                 "model": json.loads(config_of(**{**SMALL, **model}).model_dump_json()),
+                "retrieval": retrieval and json.loads(config_of(**retrieval).model_dump_json()),
                 "label": LabelRule().model_dump(),
                 "test_files": [str(examples)],
                 "movies_uri": str(tmp_path),
@@ -96,6 +104,31 @@ def test_a_model_from_outside_is_trained_exported_and_started_from(arguments, ob
     second = arguments("second", base=first.serving_model_dir, objective=objective, warm_start=True, **loss)
     run_fn(second)
     assert json.loads((Path(second.model_run_dir) / RUN_SUMMARY).read_text())["warm_start"] == "yes"
+
+
+def test_of_two_models_each_starts_from_the_weights_of_its_own_and_one_export_has_both(arguments):
+    import tensorflow as tf
+
+    from components.trainer.run import run_fn
+
+    retrieval = {"name": "dot_product", "objective": "interaction", "epochs": 2, "warm_start": True}
+    first = arguments("first", retrieval=retrieval, warm_start=True)
+    run_fn(first)
+    summary = json.loads((Path(first.model_run_dir) / RUN_SUMMARY).read_text())
+    assert summary["objective"] == "like+interaction"
+    assert (summary["model_name"], summary["retrieval_model_name"]) == (outside.__name__, "dot_product")
+    assert summary.keys() >= {"val_auc", "retrieval_val_ndcg@10", "retrieval_best_epoch"}
+    assert (Path(first.model_run_dir) / "retrieval").is_dir()
+    signatures = tf.saved_model.load(first.serving_model_dir).signatures
+    answer = signatures["recommend"](
+        user_ids=tf.constant(["cid"]), k=tf.constant(1), exclude_rated=tf.constant(True)
+    )
+    liked = signatures["predict"](user_ids=tf.constant(["cid"]), movie_ids=answer["movie_ids"][0])
+    np.testing.assert_allclose(answer["probability"][0], liked["probability"], rtol=1e-5)
+    second = arguments("second", base=first.serving_model_dir, retrieval=retrieval, warm_start=True)
+    run_fn(second)
+    summary = json.loads((Path(second.model_run_dir) / RUN_SUMMARY).read_text())
+    assert (summary["warm_start"], summary["retrieval_warm_start"]) == ("yes", "yes")
 
 
 def test_a_model_from_outside_is_searched_in_its_own_space(arguments):

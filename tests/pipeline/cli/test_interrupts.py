@@ -64,9 +64,12 @@ def configured(small_slice, tmp_path) -> tuple[PipelineConfig, list[str]]:
 
 @pytest.fixture
 def remembering() -> Iterator[None]:
+    # Tests that run in the background ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with remembered():
         yield
     stop.reset()
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(("number", "code", "word"), SIGNALS)

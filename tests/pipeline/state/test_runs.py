@@ -49,12 +49,21 @@ RANKING = {
 }
 LIKE = {"objective": "like", "metric": "log_loss", "candidate_metric": 0.5453}
 RANKER = {"objective": "interaction", "metric": "ndcg@10", "candidate_metric": 0.196}
+BOTH = {**LIKE, "objective": "like+interaction", "baseline_metric": 0.546}
+BOTH |= {
+    "retrieval_metric": "ndcg@10",
+    "retrieval_candidate_metric": 0.196,
+    "retrieval_baseline_metric": 0.19,
+}
 
 
 def run(objective: str, report: dict, blessed: int = 1) -> Run:
     """A run with what its components have recorded."""
     model = {"model_name": "dot_product", "objective": objective, "best_epoch": 3, "epochs": 5}
     model |= {"val_auc": 0.77, "val_loss": 0.57, "val_ndcg@10": 0.2, "val_recall@10": 0.1}
+    if "+" in objective:
+        second = {"model_name": "mlp", "best_epoch": 4, "epochs": 6, "val_ndcg@10": 0.3, "val_recall@10": 0.2}
+        model |= {f"retrieval_{name}": value for name, value in second.items()}
     outputs = {
         "MovieTrainer": {"model": model},
         "Evaluator": {
@@ -98,6 +107,18 @@ def run(objective: str, report: dict, blessed: int = 1) -> Run:
                 "Blessing": "blessed, 1 warning; NDCG@10 0.1960",
             },
         ),
+        (
+            "like+interaction",
+            BOTH,
+            {
+                "MovieTrainer": "dot_product (like): validation AUC 0.7700, log-loss 0.5700 at epoch 3 of 5;"
+                " mlp (interaction): validation NDCG@10 0.3000, recall@10 0.2000 at epoch 4 of 6",
+                "Evaluator": "test AUC 0.8013, log-loss 0.5453: within the bars",
+                "RankingEvaluator": "log-loss 0.5453 (movie mean 0.6147); NDCG@10 0.1960 (popularity 0.0999),"
+                " recall@10 0.1737 (popularity 0.0763)",
+                "Blessing": "blessed, 1 warning; log-loss 0.5453 (baseline 0.5460), NDCG@10 0.1960 (baseline 0.1900)",
+            },
+        ),
         ("like", {}, {"Blessing": "blessed, 1 warning"}),
     ],
 )
@@ -128,6 +149,12 @@ def test_lines_of_a_run_show_what_the_model_is_for_and_what_decides(objective, r
             " log-loss 0.5500, the baseline's 0.5600",
         ),
         ("interaction", RANKER, "NDCG@10 0.1960, recall@10 0.1737 on the test split"),
+        (
+            "like+interaction",
+            {**BOTH, "compared_rows": 90, "left_out_rows": 0},
+            "AUC 0.8013, log-loss 0.5453, NDCG@10 0.1960, recall@10 0.1737 on the test split; the baseline's log-loss"
+            " there is 0.5460, its NDCG@10 there is 0.1900",
+        ),
         (
             "interaction",
             {**RANKER, "metric": "mrr@10"},
@@ -160,6 +187,7 @@ def test_versions_of_before_are_judged_as_their_run(summary, judged):
         blessing_id=0,
         objective="",
         metric="",
+        retrieval_metric="",
         metrics={"auc": 0.8},
         data_span=None,
         oldest_timestamp=None,
