@@ -24,6 +24,7 @@ from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
 from components.evaluator.extractor import slices_extractor
 from components.shared.artifacts import EVALUATOR, FAILURES
+from components.shared.errors import DataError
 from components.shared.fingerprint import code_fingerprint
 from components.shared.model_blessing import write_blessing
 
@@ -54,6 +55,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         Raises:
             ConfigError, ModelError, DataError: See `extractor.slices_extractor`.
+            DataError: There is no example, and so no metric.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         (model,) = input_dict[standard_component_specs.MODEL_KEY]
@@ -161,16 +163,21 @@ class ThresholdEvaluator(Evaluator):
 
 
 def overall_metrics(uri: str, model: str) -> dict[str, float]:
-    """Metrics over all examples, by our names, of the evaluation at `uri`."""
-    result = tfma.load_eval_result(uri, model_name=model)
-    overall = next(metrics for key, metrics in result.slicing_metrics if key == ())
-    (output,) = overall.values()
+    """Metrics over all examples, by our names, of the evaluation at `uri`; without those that are not finite.
+
+    Raises:
+        DataError: There was no example.
+    """
+    slices = dict(tfma.load_eval_result(uri, model_name=model).slicing_metrics)
+    if () not in slices:
+        raise DataError(
+            "There is nothing to evaluate.", where=uri, found="no examples", expected="one or more test rows"
+        )
+    (output,) = slices[()].values()
     (values,) = output.values()
-    return {
-        METRICS[name]: value["doubleValue"]
-        for name, value in values.items()
-        if name in METRICS and math.isfinite(value.get("doubleValue", math.nan))
-    }
+    # TFMA's JSON has NaN and the infinities as strings.
+    found = {METRICS[name]: float(value["doubleValue"]) for name, value in values.items() if name in METRICS}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def threshold_failures(uri: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tfx.components.evaluator.executor import Executor as StockExecutor
 
 from components.evaluator.component import Executor, threshold_failures
 from components.shared.artifacts import FAILURES
+from components.shared.errors import DataError
 from components.shared.fingerprint import code_fingerprint
 from pipeline.config import EvaluationConfig, load_config
 from pipeline.evaluation import eval_config
@@ -129,6 +131,26 @@ def test_bars_are_of_all_examples_and_what_fails_is_said(artifacts):
         "auc of all examples is 0.9600, the floor is 0.97",
         "log_loss of all examples is 0.2357, the ceiling is 0.1",
     ]
+
+
+def test_a_metric_that_is_no_number_is_not_among_the_properties(artifacts):
+    """Nobody likes anything, so that the mean prediction is held against nothing, and there is no order to judge."""
+    rows = [(0.1, 0, "heavy", []), (0.2, 0, "light", ["War"])]
+    places = artifacts.examples(rows), artifacts.model(), artifacts.schema()
+    found = evaluate(Executor, artifacts.folder / "out", eval_config(EvaluationConfig(), "like"), *places)
+    assert math.isnan(found.values()["candidate"][()]["calibration"])
+    assert not found.evaluation.has_custom_property("calibration")
+    assert found.evaluation.get_float_custom_property("accuracy") == 1
+    assert found.blessing.get_int_custom_property("blessed") == 0
+    (failure,) = json.loads(found.evaluation.get_string_custom_property(FAILURES))
+    assert failure.startswith("auc of all examples is 0.0000, the floor is ")
+
+
+def test_nothing_to_evaluate_is_told(artifacts):
+    places = artifacts.shard([]), artifacts.model(), artifacts.schema()
+    with pytest.raises(DataError, match=r"(?s)nothing to evaluate.*no examples"):
+        evaluate(Executor, artifacts.folder / "out", eval_config(EvaluationConfig(), "like"), *places)
+    assert not list((artifacts.folder / "out/blessing").iterdir())
 
 
 def test_a_change_of_the_evaluator_is_seen_by_the_cache():
