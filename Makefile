@@ -8,7 +8,7 @@ ARGS ?=
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-faults test-inputs check bench-ingest bench-models bench-gates bench-train bench-unseen bench-ncf lock clean
+.PHONY: help setup run test test-long test-faults test-inputs check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-unseen bench-ncf lock clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -44,6 +44,9 @@ bench-gates: setup ## What the gates add to a run on MovieLens 100K
 
 bench-train: setup ## Training throughput beside model.fit from the TFRecords (ARGS="--model mlp")
 	@$(BIN)/python tests/benchmarks/bench_train.py $(ARGS)
+
+bench-evaluate: setup ## Our Evaluator against the stock one (TFMA) on 1M rows (ARGS="--no-stock-slices")
+	@$(BIN)/python tests/benchmarks/bench_evaluate.py $(ARGS)
 
 bench-unseen: setup ## The default recommender beside tuned baselines on three data sets and thinned ones (needs ../shared/data for two)
 	@$(BIN)/python tests/benchmarks/bench_unseen.py $(ARGS)

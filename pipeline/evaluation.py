@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import tensorflow_model_analysis as tfma
 
 from components.evaluator.component import BASELINE, CANDIDATE
+from components.evaluator.metrics import ArrayMetric
 from components.shared.features import ACTIVITY_KEY, GENRES_KEY, LABEL_KEY, LIKE, learns
 from pipeline.sections import EvaluationConfig
 
@@ -45,16 +48,23 @@ def eval_config(config: EvaluationConfig, objective: str) -> tfma.EvalConfig:
         metrics_specs=[
             tfma.MetricsSpec(
                 metrics=[
-                    tfma.MetricConfig(class_name="AUC", per_slice_thresholds=[_overall(auc)]),
-                    tfma.MetricConfig(
-                        class_name="BinaryCrossentropy", per_slice_thresholds=[_overall(log_loss)]
-                    ),
-                    tfma.MetricConfig(class_name="BinaryAccuracy"),
-                    tfma.MetricConfig(class_name="Calibration"),
-                    tfma.MetricConfig(class_name="ExampleCount"),
+                    _metric("auc", _overall(auc)),
+                    _metric("binary_crossentropy", _overall(log_loss)),
+                    _metric("binary_accuracy"),
+                    _metric("calibration"),
+                    _metric("example_count"),
                 ]
             )
         ],
+    )
+
+
+def _metric(name: str, *bars: tfma.PerSliceMetricThreshold) -> tfma.MetricConfig:
+    return tfma.MetricConfig(
+        class_name=ArrayMetric.__name__,
+        module=ArrayMetric.__module__,
+        config=json.dumps({"name": name}),
+        per_slice_thresholds=bars,
     )
 
 

@@ -22,7 +22,6 @@ from components.shared.artifact_types import BlessingReport, RankingEvaluation, 
 from components.shared.artifacts import (
     BLESSING,
     COMPARED_FILE,
-    COMPONENT_ID,
     DECISION_FILE,
     FAILURES,
     METRICS_FILE,
@@ -32,6 +31,7 @@ from components.shared.artifacts import (
 )
 from components.shared.features import LIKE, learns
 from components.shared.fingerprint import code_fingerprint
+from components.shared.model_blessing import write_blessing
 
 TFMA_BLESSING, RANKING, REPORT = "tfma_blessing", "ranking", "report"
 
@@ -73,7 +73,9 @@ class Executor(base_executor.BaseExecutor):
         decided = rules.deciding(results, per_user, settings, primary_k, objective)
         compared = comparison is not None and not comparison.nothing(settings.min_compared_rows)
         verdict = rules.blessed(results)
-        _write_blessing(output_dict["blessing"][0], model, baselines[0] if baselines else None, verdict)
+        write_blessing(
+            output_dict["blessing"][0], model, baselines[0] if baselines else None, verdict, BLESSING
+        )
         failures, warnings = rules.broken(results, "gate"), rules.broken(results, "warn")
         warnings += rules.not_compared(results) if baselines else []
         decision = {
@@ -145,24 +147,6 @@ def _comparison(folder: Path, found: Mapping[str, Any], other: str) -> rules.Com
     path = folder / (COMPARED_FILE if found["left_out"] else PER_USER_FILE)
     columns = _columns(path) if found["rows"] else {}
     return rules.Comparison(columns, found["known"], found["rows"], found["left_out"], other)
-
-
-def _write_blessing(
-    blessing: types.Artifact, model: types.Artifact, baseline: types.Artifact | None, blessed: bool
-) -> None:
-    """What the stock Evaluator writes, for Pusher and the resolvers; see `tfx.components.evaluator.executor`."""
-    blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
-    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
-    if baseline:
-        blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri)
-        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id)
-    blessing.set_string_custom_property(COMPONENT_ID, BLESSING)
-    name = constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME
-    io_utils.write_string_file(f"{blessing.uri}/{name}", "")
-    blessing.set_int_custom_property(
-        constants.ARTIFACT_PROPERTY_BLESSED_KEY,
-        constants.BLESSED_VALUE if blessed else constants.NOT_BLESSED_VALUE,
-    )
 
 
 class BlessingSpec(component_spec.ComponentSpec):
@@ -248,7 +232,11 @@ class Blessing(base_component.BaseComponent):
                 max_log_loss=max_log_loss,
                 min_ranking=min_ranking,
                 code=code_fingerprint(
-                    "shared/features.py", "blessing/*.py", "ranking/bootstrap.py", "ranking/figures.py"
+                    "shared/features.py",
+                    "blessing/*.py",
+                    "ranking/bootstrap.py",
+                    "ranking/figures.py",
+                    "shared/model_blessing.py",
                 ),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
                 report=types.Channel(type=BlessingReport),

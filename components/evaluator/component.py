@@ -1,6 +1,8 @@
-"""The stock Evaluator, with its overall metrics and failed thresholds kept in ML Metadata too.
+"""The component: spec and executor of the Evaluator.
 
-So `marquee status` needs no TensorFlow to show them, whatever orchestrator ran the pipeline.
+TFMA evaluates, validates and writes; what is ours is how it gets its rows (`extractor`) and adds them (`metrics`), and
+that overall metrics and failed thresholds are in ML Metadata too: so `marquee status` needs no TensorFlow to show
+them, whatever orchestrator ran the pipeline.
 """
 
 from __future__ import annotations
@@ -9,17 +11,22 @@ import json
 import math
 from typing import Any, ClassVar
 
+import apache_beam as beam
 import tensorflow_model_analysis as tfma
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
 from tfx.components import Evaluator
-from tfx.components.evaluator import executor as evaluator_executor
-from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.types import standard_artifacts, standard_component_specs
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ExecutionParameter
-from tfx.utils import json_utils
+from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
-from components.shared.artifacts import FAILURES
+from components.evaluator.extractor import slices_extractor
+from components.shared.artifacts import EVALUATOR, FAILURES
+from components.shared.errors import DataError
 from components.shared.fingerprint import code_fingerprint
+from components.shared.model_blessing import write_blessing
 
 # TFMA's name of a metric -> ours.
 METRICS = {
@@ -32,8 +39,11 @@ METRICS = {
 CANDIDATE, BASELINE = "candidate", "baseline"
 
 
-class Executor(evaluator_executor.Executor):
-    """Runs TFMA, then copies the overall metrics to the evaluation artifact."""
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Runs TFMA as the stock executor does, then copies the overall metrics to the evaluation artifact.
+
+    The stock one reads row by row, which is as long as all that is done with the rows here.
+    """
 
     def Do(
         self,
@@ -41,14 +51,63 @@ class Executor(evaluator_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        super().Do(input_dict, output_dict, exec_properties)
-        (evaluation,) = output_dict["evaluation"]
+        """See the class.
+
+        Raises:
+            ConfigError, ModelError, DataError: See `extractor.slices_extractor`.
+            DataError: There is no example, and so no metric.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        (model,) = input_dict[standard_component_specs.MODEL_KEY]
+        baseline = next(iter(input_dict.get(standard_component_specs.BASELINE_MODEL_KEY) or []), None)
+        (evaluation,) = output_dict[standard_component_specs.EVALUATION_KEY]
+        config = tfma.EvalConfig()
+        proto_utils.json_to_proto(exec_properties[standard_component_specs.EVAL_CONFIG_KEY], config)
+        # Without a baseline, TFMA takes it out of the configuration, and the name from the model that is left.
+        config = tfma.utils.update_eval_config_with_defaults(
+            config, has_baseline=baseline is not None, rubber_stamp=True
+        )
+        tfma.utils.verify_eval_config(config)
+        of = {False: model, True: baseline}
+        models = [
+            tfma.default_eval_shared_model(
+                path_utils.serving_model_path(of[spec.is_baseline].uri),
+                model_name=spec.name,
+                eval_config=config,
+            )
+            for spec in config.model_specs
+        ]
+        (schema,) = input_dict[standard_component_specs.SCHEMA_KEY]
+        features = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)).feature
+        raw = [feature.name for feature in features if feature.type == schema_pb2.BYTES]
+        examples = input_dict[standard_component_specs.EXAMPLES_KEY]
+        paths = [
+            path
+            for split in json_utils.loads(exec_properties[standard_component_specs.EXAMPLE_SPLITS_KEY])
+            for uri in artifact_utils.get_split_uris(examples, split)
+            for path in sorted(fileio.glob(io_utils.all_files_pattern(uri)))
+        ]
+        with self._make_beam_pipeline() as pipeline:
+            # Create spreads the files over the workers.
+            _ = (
+                pipeline
+                | "Files" >> beam.Create([{tfma.INPUT_KEY: path.encode()} for path in paths])
+                | tfma.ExtractEvaluateAndWriteResults(
+                    eval_shared_model=models if baseline else models[0],
+                    eval_config=config,
+                    extractors=[slices_extractor(config, models, raw)],
+                    output_path=evaluation.uri,
+                )
+            )
         # TFMA drops the name of a model that it evaluates alone.
-        prefixes = {CANDIDATE: "", BASELINE: "baseline_"} if input_dict.get("baseline_model") else {"": ""}
-        for model, prefix in prefixes.items():
-            for name, value in overall_metrics(evaluation.uri, model).items():
-                evaluation.set_float_custom_property(f"{prefix}{name}", value)
+        prefixes = {CANDIDATE: "", BASELINE: "baseline_"} if baseline else {"": ""}
+        for name, prefix in prefixes.items():
+            for metric, value in overall_metrics(evaluation.uri, name).items():
+                evaluation.set_float_custom_property(f"{prefix}{metric}", value)
         evaluation.set_string_custom_property(FAILURES, json.dumps(threshold_failures(evaluation.uri)))
+        (blessing,) = output_dict[standard_component_specs.BLESSING_KEY]
+        blessed = tfma.load_validation_result(evaluation.uri).validation_ok
+        write_blessing(blessing, model, baseline, blessed, EVALUATOR)
 
 
 class ThresholdEvaluatorSpec(standard_component_specs.EvaluatorSpec):
@@ -96,7 +155,7 @@ class ThresholdEvaluator(Evaluator):
                 eval_config=eval_config,
                 fairness_indicator_thresholds=json_utils.dumps(None),
                 schema=schema,
-                code=code_fingerprint("shared/features.py", "evaluator/*.py"),
+                code=code_fingerprint("shared/features.py", "shared/model_blessing.py", "evaluator/*.py"),
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             ),
@@ -104,16 +163,21 @@ class ThresholdEvaluator(Evaluator):
 
 
 def overall_metrics(uri: str, model: str) -> dict[str, float]:
-    """Metrics over all examples, by our names, of the evaluation at `uri`."""
-    result = tfma.load_eval_result(uri, model_name=model)
-    overall = next(metrics for key, metrics in result.slicing_metrics if key == ())
-    (output,) = overall.values()
+    """Metrics over all examples, by our names, of the evaluation at `uri`; without those that are not finite.
+
+    Raises:
+        DataError: There was no example.
+    """
+    slices = dict(tfma.load_eval_result(uri, model_name=model).slicing_metrics)
+    if () not in slices:
+        raise DataError(
+            "There is nothing to evaluate.", where=uri, found="no examples", expected="one or more test rows"
+        )
+    (output,) = slices[()].values()
     (values,) = output.values()
-    return {
-        METRICS[name]: value["doubleValue"]
-        for name, value in values.items()
-        if name in METRICS and math.isfinite(value.get("doubleValue", math.nan))
-    }
+    # TFMA's JSON has NaN and the infinities as strings.
+    found = {METRICS[name]: float(value["doubleValue"]) for name, value in values.items() if name in METRICS}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def threshold_failures(uri: str) -> list[str]:

@@ -117,6 +117,8 @@ def _predicted(
     model: keras.Model, user: np.ndarray, movie: np.ndarray, genres: np.ndarray, year: np.ndarray
 ) -> np.ndarray:
     """The model's own probabilities of rows, float32 (P,)."""
+    if not len(user):
+        return np.zeros(0, np.float32)  # Keras takes no empty batch where it adds layers
     rows = {USER: user, MOVIE: movie, GENRES: genres, YEAR: year}
     return np.asarray(
         model({tensor.name: rows[tensor.name] for tensor in model.inputs}, training=False)

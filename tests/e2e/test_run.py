@@ -135,6 +135,34 @@ def test_evaluation_is_of_the_test_split_and_sliced(workspace):
     assert (("genres", "Drama"),) in slices
 
 
+@pytest.mark.parametrize("number", [0, 3], ids=["without a baseline", "with a baseline"])
+def test_evaluation_is_that_of_the_stock_evaluator(workspace, tmp_path, number):
+    """TFMA's own extractors and metrics, row by row, on the same artifacts: every metric of every slice."""
+    from tfx.components.evaluator.executor import Executor
+
+    from pipeline.evaluation import eval_config
+    from tests.evaluators import Evaluated, artifact, evaluate, stock
+
+    nodes = workspace.runs()[number].nodes
+    outputs = {"ImportSchemaGen": "schema", "RatingsExampleGen": "examples", "MovieTrainer": "model"}
+    schema, examples, model = (nodes[node].output(key).uri for node, key in outputs.items())
+    baseline = nodes["latest_blessed_model"].outputs.get("model")
+    config = stock(eval_config(workspace.config.evaluation, "like"))
+    theirs = evaluate(Executor, tmp_path, config, examples, model, schema, baseline and baseline[0].uri)
+    evaluation, blessing = (
+        artifact(type(of), nodes["Evaluator"].output(key).uri, of.id)
+        for key, of in (("evaluation", theirs.evaluation), ("blessing", theirs.blessing))
+    )
+    found, expected = Evaluated(evaluation, blessing, theirs.baseline).values(), theirs.values()
+    assert theirs.baseline == (number == 3)
+    assert found.keys() == expected.keys()
+    for name, slices in expected.items():
+        assert len(slices) > 20
+        assert found[name].keys() == slices.keys()
+        for key, metrics in slices.items():
+            assert found[name][key] == pytest.approx(metrics, abs=1e-6, nan_ok=True), (name, key)
+
+
 def test_unchanged_second_run_is_cached_and_pushes_nothing(workspace):
     assert workspace.second.returncode == 0
     assert "every component came from the cache" in workspace.second.stdout

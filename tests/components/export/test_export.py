@@ -13,6 +13,7 @@ import pytest
 
 from components.example_gen.rows import MOVIES_SCHEMA
 from components.models import MODELS, VocabularySizes, build_model, config_of, movie_vectors
+from components.shared.artifacts import EXTRA, REFERENCE_FILE
 from components.shared.features import year_bucket
 from tests.components.conftest import ROWS, Transformed
 
@@ -211,8 +212,16 @@ def test_an_export_whose_movies_were_all_rated_in_train_answers_as_well(exported
     from components.export.export import export
 
     path = str(tmp_path / "1")
-    export(path, *exported.both, transformed.output, exported.table[:4], exported.rated)
+    rows = {
+        "user_id_xf": exported.rated[:, 0],
+        "movie_id_xf": exported.rated[:, 1],
+        "genres_xf": np.full((len(exported.rated), 1), -1),
+        "year_xf": np.zeros(len(exported.rated), int),
+    }
+    export(path, *exported.both, transformed.output, exported.table[:4], exported.rated, rows)
     loaded = tf.saved_model.load(path)
+    with np.load(f"{path}/{EXTRA}/{REFERENCE_FILE}") as reference:
+        assert reference["num_cold"] == 0
     known = SimpleNamespace(signatures=loaded.signatures)
     pairs = [(user, movie) for user, movie in PAIRS if movie != "m9"]
     np.testing.assert_allclose(predict(known, pairs), predict(exported, pairs), rtol=1e-5)
