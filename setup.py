@@ -16,7 +16,7 @@ setup(
         "cityhash==0.4.10",  # the compiled module farmhash, which TFDV imports; see pyproject.toml
         "click>=8.1,<9",
         "keras==3.15.1",
-        "matplotlib>=3.8,<4",  # the plot of `marquee sweep`
+        "matplotlib>=3.8,<4",  # the plots of `marquee sweep` and `marquee compare`
         "ml-metadata==1.16.0",
         "numpy==1.26.4",
         "pyarrow==10.0.1",
