@@ -6,6 +6,7 @@ The types of artifacts are in `artifact_types`, which needs TFX.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 # --- ids of the nodes, in the order of the pipeline
 
@@ -88,3 +89,12 @@ def makes_baseline(blessing: Mapping[str, object]) -> bool:
     """
     by_hand = blessing.get("kind") in (FORCED, ROLLBACK)
     return blessing.get("blessed") == 1 and (by_hand or blessing.get(COMPONENT_ID) == BLESSING)
+
+
+def of_retrieval(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's properties that are of the second one, by the names that the first one's have."""
+    return {
+        name.removeprefix(RETRIEVAL): value
+        for name, value in properties.items()
+        if name.startswith(RETRIEVAL)
+    }

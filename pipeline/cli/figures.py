@@ -20,7 +20,6 @@ from components.shared.artifacts import (
     INFRA_VALIDATOR,
     PUSHER,
     RANKING_EVALUATOR,
-    RETRIEVAL,
     SCHEMA_GEN,
     SERVING_VALIDATOR,
     STATISTICS_GEN,
@@ -29,6 +28,7 @@ from components.shared.artifacts import (
     TUNED_VALUES,
     TUNER,
     WITHOUT_TIMES,
+    of_retrieval,
 )
 from components.shared.features import GENRES_KEY, INTERACTION, LIKE, MOVIE_KEY, USER_KEY
 from components.shared.tfx_internals import ANOMALIES_FILE, files_of_splits
@@ -120,8 +120,7 @@ def _vocabularies(node: Node) -> str:
 
 def _training(node: Node) -> str:
     of = _properties(node, "model")
-    second = {name.removeprefix(RETRIEVAL): value for name, value in of.items() if name.startswith(RETRIEVAL)}
-    return "; ".join(map(_trained, of["objective"].split("+"), (of, second)))
+    return "; ".join(map(_trained, of["objective"].split("+"), (of, of_retrieval(of))))
 
 
 def _trained(objective: str, of: dict[str, Any]) -> str:

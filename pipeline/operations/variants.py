@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.shared.artifacts import RANKING_EVALUATOR, RETRIEVAL, TRAINER
+from components.shared.artifacts import RANKING_EVALUATOR, TRAINER, of_retrieval
 from components.shared.errors import ConfigError
 from pipeline.config import PipelineConfig
 from pipeline.state.runs import Run
@@ -94,8 +94,7 @@ def outcome(value: str, run: Run, seconds: float) -> Outcome:
         artifact.properties if artifact else {}
         for artifact in (run.nodes[TRAINER].output("model"), evaluated)
     )
-    second = {name.removeprefix(RETRIEVAL): of for name, of in model.items() if name.startswith(RETRIEVAL)}
-    both = second | model
+    both = of_retrieval(model) | model
     figures = {name: both[name] for name in (*_OF_MODEL, TRAINING_CPU) if name in both}
     if "train_loss" in figures:
         figures.pop("loss", None)
