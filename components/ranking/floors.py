@@ -134,10 +134,12 @@ def item_knn(
 
     judge = _judge(train, evaluation, num_users, catalogue, num_movies)
     shrinkage, number, greatest = neighbours.SHRINKAGES[0], max(neighbours.NUMBERS), -np.inf
-    for tried in neighbours.SHRINKAGES if judge else ():
+    if not judge:
+        return make(train + evaluation, shrinkage)
+    for tried in neighbours.SHRINKAGES:
         fitted = make(train, tried)
         for few in neighbours.NUMBERS:
-            figure = judge(fitted.nearest(few).scores) if judge else -np.inf
+            figure = judge(fitted.nearest(few).scores)
             if figure > greatest:
                 shrinkage, number, greatest = tried, few, figure
     return make(train + evaluation, shrinkage).nearest(number)
