@@ -75,7 +75,7 @@ class RatingsExampleGen(tfx_example_gen.FileBasedExampleGen):
             output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
             range_config=range_config,
             settings=settings.model_copy(update={"layout": source.layout}).model_dump_json(),
-            code=code_fingerprint("shared/features.py", "example_gen/**/*.py")
+            code=code_fingerprint("shared/features.py", "shared/columns.py", "example_gen/**/*.py")
             + layouts.outside_fingerprint(source.layout),
             examples=types.Channel(type=standard_artifacts.Examples),
             movies=types.Channel(type=Movies),

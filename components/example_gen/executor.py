@@ -31,6 +31,7 @@ from components.example_gen.readers.parquet import ParquetFormat
 from components.example_gen.reports import check_rejects, duplicates_error, empty_split_error, summarise
 from components.example_gen.rows import MOVIES, MOVIES_SCHEMA, RATINGS, Reject, rejects_csv
 from components.example_gen.settings import IngestSettings
+from components.shared import columns
 from components.shared.artifacts import MOVIES_FILE, REJECTS_FILE, TYPICAL_USER, WITHOUT_TIMES
 from components.shared.errors import DataError
 from components.shared.features import MOVIE_KEY, SPLITS
@@ -46,13 +47,13 @@ _WORK = ".work"
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Writes the artifacts `examples` and `movies`.
 
-    `examples`: TFRecords of tf.Examples, one folder a split, and rejects.csv (file, line, reason, text) where
-    malformed rows were allowed and met. Its integer custom properties are num_rows, num_train, num_eval,
-    num_test, num_users, num_movies (rated ones), num_rejected (rows of either table), num_duplicates,
-    num_ratings_without_movie (where there is a movies table), and oldest_timestamp and newest_timestamp in
-    seconds. Where the ratings have no times, `timestamp` is 0 in every example, and the property without_times is
-    1 instead of the last two. Of text is typical_user: the user in the middle by number of train ratings among those
-    of the first shard, and the movies they rated best, as JSON.
+    `examples`: TFRecords of tf.Examples, one folder a split, the same as columns, see `shared.columns`, and
+    rejects.csv (file, line, reason, text) where malformed rows were allowed and met. Its integer custom properties
+    are num_rows, num_train, num_eval, num_test, num_users, num_movies (rated ones), num_rejected (rows of either
+    table), num_duplicates, num_ratings_without_movie (where there is a movies table), and oldest_timestamp and
+    newest_timestamp in seconds. Where the ratings have no times, `timestamp` is 0 in every example, and the property
+    without_times is 1 instead of the last two. Of text is typical_user: the user in the middle by number of train
+    ratings among those of the first shard, and the movies they rated best, as JSON.
 
     `movies`: movies.parquet, sorted by movie_id, with the columns of `rows.MOVIES_SCHEMA`; every movie of
     the movies table, and every rated movie that it lacks with an empty title and no genres.
@@ -92,6 +93,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         split_uris = [artifact_utils.get_split_uri([examples], split) for split in SPLITS]
         for uri in split_uris:
             fileio.makedirs(uri)
+            fileio.makedirs(columns.folder_of(uri))
         with self._make_beam_pipeline() as pipeline:
             steps.build(pipeline, parts, buckets, settings, catalogue_path, split_uris, work)
 

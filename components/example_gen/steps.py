@@ -30,6 +30,7 @@ from components.example_gen.readers import FileRange, read_ratings
 from components.example_gen.reports import SHOWN, write_json
 from components.example_gen.rows import RATINGS_SCHEMA
 from components.example_gen.settings import IngestSettings, SplitSettings
+from components.shared import columns
 from components.shared.artifacts import RATED_BEST, TYPICAL_USER
 from components.shared.features import GENRES_KEY, MOVIE_KEY, RATING_KEY, SPLITS, TIMESTAMP_KEY, USER_KEY
 
@@ -142,7 +143,7 @@ class _Deduplicate(beam.DoFn):
 
 
 class _Write(beam.DoFn):
-    """Splits a bucket, joins the genres and writes one shard a split, and a report to the work folder."""
+    """Splits a bucket, joins the genres and writes one shard a split, twice, and a report to the work folder."""
 
     def __init__(
         self, buckets: int, split: SplitSettings, catalogue_path: str, split_uris: list[str], work: str
@@ -170,7 +171,7 @@ class _Write(beam.DoFn):
 
         known = pc.index_in(movies.dictionary, value_set=self._movie_ids).fill_null(len(self._movie_ids))
         rating_values, rating_codes = np.unique(ratings, return_inverse=True)
-        columns = [
+        encoded = [
             (self._encoder.features(USER_KEY, users.dictionary.cast(pa.binary())), user_codes),
             (self._encoder.features(MOVIE_KEY, movies.dictionary.cast(pa.binary())), movie_codes),
             (self._encoder.features(GENRES_KEY, self._genres.take(known)), movie_codes),
@@ -186,11 +187,17 @@ class _Write(beam.DoFn):
             with tf.io.TFRecordWriter(aside, options) as writer:
                 for start in range(0, len(rows), _ENCODE_ROWS):
                     at = rows[start : start + _ENCODE_ROWS]
-                    parts = [parts[codes[at]].tolist() for parts, codes in columns]
+                    parts = [parts[codes[at]].tolist() for parts, codes in encoded]
                     parts.append(self._encoder.features(TIMESTAMP_KEY, pa.array(timestamps[at])).tolist())
                     for features in map(b"".join, zip(*parts, strict=True)):
                         writer.write(example(features))
             fileio.rename(aside, os.path.join(uri, name), overwrite=True)
+            name = f"data-{bucket:05d}-of-{self._buckets:05d}.parquet"
+            aside = os.path.join(self._work, f"{uuid.uuid4().hex}-{name}")
+            taken = table.take(pa.array(rows))
+            of_movie = known.take(taken[MOVIE_KEY].chunk(0).indices)
+            columns.write(taken.append_column(GENRES_KEY, self._genres.take(of_movie)), aside)
+            fileio.rename(aside, os.path.join(columns.folder_of(uri), name), overwrite=True)
         rated = np.bincount(movie_codes, minlength=len(movies.dictionary))
         report |= {
             "num_by_split": np.bincount(split, minlength=len(SPLITS)).tolist(),
@@ -221,7 +228,7 @@ def _typical_user(table: pa.Table, rows: np.ndarray) -> dict[str, Any]:
 def _concatenate(tables: list[pa.Table]) -> pa.Table:
     """One table of one chunk a column, ids as dictionaries without repeats."""
     table = pa.concat_tables(tables)
-    columns = []
+    joined = []
     for field in RATINGS_SCHEMA:
         column = table[field.name]
         if pa.types.is_dictionary(field.type):
@@ -231,8 +238,8 @@ def _concatenate(tables: list[pa.Table]) -> pa.Table:
                 else column.dictionary_encode()
             )
         array = column.combine_chunks()
-        columns.append(array.chunk(0) if isinstance(array, pa.ChunkedArray) else array)
-    return pa.table(columns, schema=RATINGS_SCHEMA)
+        joined.append(array.chunk(0) if isinstance(array, pa.ChunkedArray) else array)
+    return pa.table(joined, schema=RATINGS_SCHEMA)
 
 
 def _to_bytes(table: pa.Table) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from components.example_gen import builtin, component, detection, executor
 from components.example_gen.settings import IngestSettings
 from components.example_gen.values import MAX_ID_BYTES
+from components.shared import columns
 from components.shared.errors import DataError
+from components.shared.features import SPLITS
 from tests.components.example_gen.logs import HEADER, Ingest, ingest_settings, many, refuse
 
 
@@ -26,6 +29,19 @@ def test_every_layout_is_ingested_alike(any_input: Any, ingest: Ingest) -> None:
     assert out.movies == [
         {"movie_id": m, "title": t, "genres": g, "year": y} for m, t, g, y in sorted(any_input.movies)
     ]
+
+
+def test_examples_without_their_columns_are_decoded_to_the_same(any_input: Any, ingest: Ingest) -> None:
+    """So they hold the same rows in the same order."""
+    out = ingest(any_input.folder, any_input.settings)
+    for split in SPLITS:
+        uri = str(out.folder / "examples" / f"Split-{split}")
+        copy = columns.read(uri, columns.SCHEMA.names)
+        shutil.rmtree(columns.folder_of(uri))
+        decoded = columns.read(uri, columns.SCHEMA.names)
+        assert decoded.num_rows == len(out.splits[split])
+        assert decoded.schema.types == copy.schema.types
+        assert decoded.to_pylist() == copy.to_pylist()
 
 
 def test_movielens_100k(ingest: Ingest) -> None:
