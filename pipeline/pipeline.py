@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from tfx.components import ExampleValidator, InfraValidator, StatisticsGen, Transform
+from tfx.components import ExampleValidator, InfraValidator, StatisticsGen
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.pipeline import Pipeline
@@ -35,11 +35,12 @@ from components.shared.artifacts import (
     DATA_BASELINE,
     EVALUATOR,
     PUSHER,
+    TRANSFORM,
     TUNED_VALUES,
 )
 from components.shared.features import TEST_SPLIT
 from components.trainer.component import MovieTrainer
-from components.transform.component import transform as ratings_transform
+from components.transform.component import RatingsTransform
 from components.tuner.component import MovieTuner
 from components.tuner.settings import metric_of
 from pipeline.config import PipelineConfig
@@ -99,12 +100,12 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
         # The age of the same data is another every day.
         as_of=f"{date.today()}" if config.data_gate.freshness.max_age_days else "",
     )
-    transform = ratings_transform(
+    transform = RatingsTransform(
         example_gen.outputs["examples"],
         schema_gen.outputs["schema"],
         config.label,
         config.transform.num_oov_buckets,
-    )
+    ).with_id(TRANSFORM)
     transform.add_upstream_node(data_gate)
     base_model = Resolver(
         strategy_class=LatestEarlierBlessedModelStrategy,
@@ -116,13 +117,13 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
     tuning: list[BaseComponent] = []
     hyperparameters = None
     if tuned and config.tuning.tune:
-        tuning = [_tuner(config, transform, example_gen.outputs["movies"])]
+        tuning = [_tuner(config, example_gen, transform)]
         hyperparameters = tuning[0].outputs["best_hyperparameters"]
     elif tuned:
         tuning = [_tuned_values(config, data_gate)]
         hyperparameters = tuning[0].outputs["hyperparameters"]
     trainer = MovieTrainer(
-        examples=transform.outputs["transformed_examples"],
+        examples=example_gen.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema_gen.outputs["schema"],
         movies=example_gen.outputs["movies"],
@@ -168,11 +169,11 @@ def _schema(config: PipelineConfig) -> str:
     return str(bring([path], config.inputs_dir) / path.name)
 
 
-def _tuner(config: PipelineConfig, transform: Transform, movies: BaseChannel) -> MovieTuner:
+def _tuner(config: PipelineConfig, example_gen: RatingsExampleGen, transform: RatingsTransform) -> MovieTuner:
     return MovieTuner(
-        examples=transform.outputs["transformed_examples"],
+        examples=example_gen.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
-        movies=movies,
+        movies=example_gen.outputs["movies"],
         config=config.model,
         settings=config.tuning,
         label=config.label,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,7 @@ SCHEMA = pa.schema(
     ]
 )
 
-_SPLIT, _COLUMNS = "Split-", "Columns-"
+_SPLIT, _COLUMNS, _SUFFIX = "Split-", "Columns-", ".parquet"
 _GROUP_ROWS = 1 << 17
 _DICTIONARY_BYTES = 16 << 20  # beyond this, ids are written as they are
 _DECODED_ROWS = 1 << 13
@@ -67,10 +68,22 @@ def read(split_uri: str, names: Collection[str]) -> pa.Table:
 
 
 def batches(split_uri: str, names: Collection[str], rows: int = _GROUP_ROWS) -> Iterator[pa.RecordBatch]:
-    """The rows of a split in the order of its shards.
+    """The rows of a split, shard by shard; see `of_shard`."""
+    return chain.from_iterable(of_shard(shard, names, rows) for shard in shards(split_uri))
+
+
+def shards(split_uri: str) -> list[str]:
+    """The files of a split: of columns, or of tf.Examples where it has no columns."""
+    return sorted(fileio.glob(os.path.join(folder_of(split_uri), f"*{_SUFFIX}"))) or sorted(
+        fileio.glob(os.path.join(split_uri, "*"))
+    )
+
+
+def of_shard(shard: str, names: Collection[str], rows: int = _GROUP_ROWS) -> Iterator[pa.RecordBatch]:
+    """The rows of one of `shards`, in order.
 
     Args:
-        split_uri: The folder of its TFRecords.
+        shard: Its path.
         names: Which columns of `SCHEMA`, in the order wanted.
         rows: Of a batch, at most; decoded examples come in batches of at most 8,192.
 
@@ -78,35 +91,48 @@ def batches(split_uri: str, names: Collection[str], rows: int = _GROUP_ROWS) -> 
         Batches with the types of `SCHEMA`. A value is null where an example lacks the feature.
 
     Raises:
-        DataError: A file cannot be read, or holds no such examples.
+        DataError: The file cannot be read, or holds no such examples.
     """
-    paths = sorted(fileio.glob(os.path.join(folder_of(split_uri), "*.parquet")))
-    for path in paths:
-        try:
-            with pq.ParquetFile(path, read_dictionary=[USER_KEY, MOVIE_KEY]) as shard:
-                for batch in shard.iter_batches(rows, columns=list(names), use_threads=False):
-                    yield pa.RecordBatch.from_arrays([batch.column(name) for name in names], list(names))
-        except (pa.ArrowException, OSError) as error:
-            raise _unreadable(path, str(error)) from error
-    if not paths:
-        yield from _decoded(split_uri, names, min(rows, _DECODED_ROWS))
+    if not shard.endswith(_SUFFIX):
+        yield from _decoded(shard, names, min(rows, _DECODED_ROWS))
+        return
+    try:
+        with pq.ParquetFile(shard, read_dictionary=[USER_KEY, MOVIE_KEY]) as file:
+            for batch in file.iter_batches(rows, columns=list(names), use_threads=False):
+                yield pa.RecordBatch.from_arrays([batch.column(name) for name in names], list(names))
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(shard, str(error)) from error
 
 
-def _decoded(split_uri: str, names: Collection[str], rows: int) -> Iterator[pa.RecordBatch]:
+def as_decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same rows as tfx_bsl decodes tf.Examples: a list a row in every column, which TFDV and TFT expect."""
+    return pa.RecordBatch.from_arrays([_lists(column) for column in batch.columns], batch.schema.names)
+
+
+def _lists(column: pa.Array) -> pa.LargeListArray:
+    if pa.types.is_list(column.type):
+        return column.cast(pa.large_list(pa.large_binary()))
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(pa.binary()).cast(pa.large_binary())
+    present = np.cumsum(column.is_valid().to_numpy(zero_copy_only=False), dtype=np.int64)
+    starts = pa.array(np.concatenate([[0], present]), mask=np.append(column.is_null().to_numpy(False), False))
+    return pa.LargeListArray.from_arrays(starts, column.drop_null())
+
+
+def _decoded(shard: str, names: Collection[str], rows: int) -> Iterator[pa.RecordBatch]:
     import tensorflow as tf  # not where there are columns
 
     kinds = {RATING_KEY: tf.float32, TIMESTAMP_KEY: tf.int64}
     spec = {name: tf.io.RaggedFeature(kinds.get(name, tf.string)) for name in names}
-    for path in sorted(fileio.glob(os.path.join(split_uri, "*"))):
-        records = tf.data.TFRecordDataset([path], compression_type="GZIP", buffer_size=1 << 20).batch(rows)
-        try:
-            for batch in records.map(lambda records: tf.io.parse_example(records, spec)).prefetch(1):
-                arrays = [
-                    _array(batch[name].values.numpy(), batch[name].row_splits.numpy(), name) for name in names
-                ]
-                yield pa.RecordBatch.from_arrays(arrays, list(names))
-        except tf.errors.OpError as error:
-            raise _unreadable(path, error.message) from error
+    records = tf.data.TFRecordDataset([shard], compression_type="GZIP", buffer_size=1 << 20).batch(rows)
+    try:
+        for batch in records.map(lambda records: tf.io.parse_example(records, spec)).prefetch(1):
+            arrays = [
+                _array(batch[name].values.numpy(), batch[name].row_splits.numpy(), name) for name in names
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, list(names))
+    except tf.errors.OpError as error:
+        raise _unreadable(shard, error.message) from error
 
 
 def _array(values: np.ndarray, splits: np.ndarray, name: str) -> pa.Array:

@@ -36,7 +36,7 @@ class Executor(trainer_executor.GenericExecutor):
             **json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY]),
             "movies_uri": input_dict["movies"][0].uri,
             # Neither trained on nor validated with, but rated all the same.
-            "test_files": [artifact_utils.get_split_uri(input_dict["examples"], TEST_SPLIT) + "/*"],
+            "test_splits": artifact_utils.get_split_uris(input_dict["examples"], TEST_SPLIT),
         }
         if input_dict.get("base_model"):
             custom_config["base_model_id"] = input_dict["base_model"][0].id
@@ -60,7 +60,7 @@ class MovieTrainer(base_component.BaseComponent):
     """Trains one of the models and exports it for serving.
 
     Args:
-        examples: Transformed examples with the splits `train`, `eval` and `test`.
+        examples: Raw examples with the splits `train`, `eval` and `test`.
         transform_graph: Output of Transform.
         schema: Schema of the raw examples.
         movies: The movies table of the ratings ExampleGen.
@@ -107,6 +107,7 @@ class MovieTrainer(base_component.BaseComponent):
                         "label": label.model_dump(),
                         "code": code_fingerprint(
                             "shared/features.py",
+                            "shared/columns.py",
                             "models/*.py",
                             "trainer/*.py",
                             "export/*.py",

@@ -1,8 +1,7 @@
-"""Reads what Transform and ExampleGen made into arrays."""
+"""Reads examples, through the transform graph, and the movies into arrays."""
 
 from __future__ import annotations
 
-import glob
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +11,10 @@ import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.shared import features
+from components.shared import columns, features
 
-_BATCH = 16_384
+_BATCH = 1 << 17
+_RAW = (features.USER_KEY, features.MOVIE_KEY, features.RATING_KEY)
 _COLUMNS = {
     features.transformed_name(features.USER_KEY): np.int32,
     features.transformed_name(features.MOVIE_KEY): np.int32,
@@ -23,31 +23,39 @@ _COLUMNS = {
 
 
 def read_examples(
-    patterns: Sequence[str], transform: tft.TFTransformOutput, memory_mb: int = 4096
+    splits: Sequence[str], transform: tft.TFTransformOutput, memory_mb: int = 4096
 ) -> dict[str, np.ndarray]:
-    """Decodes all examples of the files that match, in the order of their names.
+    """What the transform graph makes of all examples of some splits, in the order of their shards.
 
     Beyond `memory_mb` the arrays are memory-mapped from unnamed temporary files, which are gone with them.
 
+    Args:
+        splits: Folders of raw examples, such as `.../Split-train`.
+        transform: Output of Transform.
+        memory_mb: Of the arrays, in MiB.
+
     Returns:
         `user_id_xf`, `movie_id_xf`: int32, (N,); `liked_xf`: int8, (N,).
+
+    Raises:
+        DataError: A file cannot be read.
     """
-    paths = sorted(path for pattern in patterns for path in glob.glob(pattern))  # noqa: PTH207
-    spec = {key: value for key, value in transform.transformed_feature_spec().items() if key in _COLUMNS}
-    batches = (
-        tf.data.TFRecordDataset(paths, compression_type="GZIP", num_parallel_reads=1)
-        .batch(_BATCH)
-        .map(lambda rows: tf.io.parse_example(rows, spec), num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(2)
-    )
+    graph = _Graph(transform)
     arrays = {}
     with tempfile.TemporaryDirectory() as folder:
         files = {key: (Path(folder) / key).open("w+b") for key in _COLUMNS}
         number = 0
-        for batch in batches:
-            for key, kind in _COLUMNS.items():
-                files[key].write(batch[key].numpy().astype(kind).tobytes())
-            number += len(batch[features.LABEL_KEY])
+        for split in splits:
+            for batch in columns.batches(split, _RAW, _BATCH):
+                ids = [
+                    part
+                    for column in (batch.column(key) for key in _RAW[:2])
+                    for part in (column.dictionary.to_numpy(zero_copy_only=False), column.indices.to_numpy())
+                ]
+                rows = graph.transformed(*ids, batch.column(features.RATING_KEY).to_numpy())
+                for key, kind in _COLUMNS.items():
+                    files[key].write(rows[key].numpy().astype(kind).tobytes())
+                number += batch.num_rows
         small = number * sum(np.dtype(kind).itemsize for kind in _COLUMNS.values()) <= memory_mb * 2**20
         for key, kind in _COLUMNS.items():
             with files[key] as file:
@@ -57,6 +65,42 @@ def read_examples(
                     mapped = np.memmap(file, kind, mode="r", shape=(number,))
                     arrays[key] = np.array(mapped) if small else mapped
     return arrays
+
+
+class _Graph(tf.Module):
+    """The transform graph on batches of columns; a module, as its tables live as long as it does."""
+
+    def __init__(self, transform: tft.TFTransformOutput) -> None:
+        super().__init__()
+        self._layer = transform.transform_features_layer()
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None], tf.string),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None], tf.float32),
+        ],
+        autograph=False,
+    )
+    def transformed(
+        self,
+        users: tf.Tensor,
+        user_codes: tf.Tensor,
+        movies: tf.Tensor,
+        movie_codes: tf.Tensor,
+        ratings: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """Transformed features (B,), of ids (V,), which of them each row has (B,), and ratings (B,)."""
+        rows = self._layer(
+            {
+                features.USER_KEY: tf.gather(users, user_codes),
+                features.MOVIE_KEY: tf.gather(movies, movie_codes),
+                features.RATING_KEY: ratings,
+            }
+        )
+        return {key: rows[key] for key in _COLUMNS}
 
 
 def read_catalogue(movies: pa.Table, transform: tft.TFTransformOutput) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""`run_fn` of the Trainer: read the transformed examples, train, export.
+"""`run_fn` of the Trainer: read the examples, train, export.
 
 TFX reloads this module before it calls `run_fn`, so it holds no classes.
 """
@@ -50,8 +50,12 @@ def run_fn(fn_args: FnArgs) -> None:
     configs[0] = ("", with_values(configs[0][1], tuned))
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     train, evaluation, test = (
-        read_examples(files, transform, configs[0][1].memory_mb)
-        for files in (fn_args.train_files, fn_args.eval_files, fn_args.custom_config["test_files"])
+        read_examples(split, transform, configs[0][1].memory_mb)
+        for split in (
+            folders(fn_args.train_files),
+            folders(fn_args.eval_files),
+            fn_args.custom_config["test_splits"],
+        )
     )
     movies = read_movies(fn_args.custom_config["movies_uri"])
     catalogue = read_catalogue(movies, transform)
@@ -182,6 +186,11 @@ def _start(
         **{f"warm_{key}": known for key, (known, _) in numbers.items()},
         **{f"num_{key}": number for key, (_, number) in numbers.items()},
     }
+
+
+def folders(patterns: Sequence[str]) -> list[str]:
+    """Of splits, from the patterns of their files that TFX gives."""
+    return [str(Path(pattern).parent) for pattern in patterns]
 
 
 def vocabulary_sizes(transform: tft.TFTransformOutput) -> VocabularySizes:

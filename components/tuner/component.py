@@ -96,7 +96,7 @@ class MovieTuner(base_component.BaseComponent):
     """Searches the best hyperparameters of a model.
 
     Args:
-        examples: Transformed examples with the splits `train` and `eval`.
+        examples: Raw examples with the splits `train` and `eval`.
         transform_graph: Output of Transform.
         movies: The movies table of the ratings ExampleGen.
         config: The model as configured.
@@ -140,6 +140,7 @@ class MovieTuner(base_component.BaseComponent):
                         "folder": folder,
                         "code": code_fingerprint(
                             "shared/features.py",
+                            "shared/columns.py",
                             "models/*.py",
                             "trainer/*.py",
                             "tuner/*.py",

@@ -1,4 +1,4 @@
-"""`tuner_fn` of the Tuner: read the transformed examples as the Trainer does, and set up the search.
+"""`tuner_fn` of the Tuner: read the examples as the Trainer does, and set up the search.
 
 TFX reloads this module before it calls `tuner_fn`, so it holds no classes.
 """
@@ -21,7 +21,7 @@ from components.models.search_space import search_space
 from components.shared.errors import DataError
 from components.shared.features import LABEL_KEY, LabelRule
 from components.trainer.input import read_catalogue, read_examples
-from components.trainer.run import labels, vocabulary_sizes
+from components.trainer.run import folders, labels, vocabulary_sizes
 from components.tuner.search import Rows, Search
 from components.tuner.settings import TuningSettings
 
@@ -38,7 +38,7 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     label = LabelRule.model_validate(config["label"])
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     train, evaluation = (
-        read_examples(files, transform, model.memory_mb)
+        read_examples(folders(files), transform, model.memory_mb)
         for files in (fn_args.train_files, fn_args.eval_files)
     )
     if not len(evaluation[LABEL_KEY]):

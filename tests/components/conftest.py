@@ -26,6 +26,29 @@ ROWS = [
 ]
 
 
+def write_examples(split: Path, rows: list[tuple[str, str, float, list[str]]] = ROWS, shards: int = 1) -> str:
+    """Rows of a log as a split of raw examples, in shards of columns; its folder, such as `.../Split-train`."""
+    import pyarrow as pa
+
+    from components.shared import columns
+
+    folder = Path(columns.folder_of(str(split)))
+    folder.mkdir(parents=True)
+    for shard in range(shards):
+        users, movies, ratings, genres = list(zip(*rows[shard::shards], strict=True)) or [()] * 4
+        table = pa.table(
+            {
+                "user_id": pa.array([user.encode() for user in users], pa.binary()).dictionary_encode(),
+                "movie_id": pa.array([movie.encode() for movie in movies], pa.binary()).dictionary_encode(),
+                "rating": pa.array(ratings, pa.float32()),
+                "timestamp": pa.array([978300760] * len(users), pa.int64()),
+                "genres": pa.array([[g.encode() for g in of] for of in genres], pa.list_(pa.binary())),
+            }
+        )
+        columns.write(table, str(folder / f"data-{shard:05d}-of-{shards:05d}.parquet"))
+    return str(split)
+
+
 @dataclass(frozen=True)
 class Transformed:
     """The rows that Transform makes of ROWS, and its output."""
@@ -70,6 +93,29 @@ def movielens() -> MovieLens:
         [of.split() for of in genres],
         [int(year) if year.isdigit() else None for year in years],
     )
+
+
+@pytest.fixture(scope="session")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MovieLens 100K as the ratings ExampleGen writes it: the folder of the examples."""
+    from tfx.dsl.components.base import base_beam_executor
+    from tfx.types import standard_artifacts
+
+    from components.example_gen import builtin, component, detection, executor
+    from components.example_gen.settings import IngestSettings
+    from pipeline.pipeline import BEAM_ARGS
+
+    folder = tmp_path_factory.mktemp("ingested")
+    settings = IngestSettings()
+    node = component.RatingsExampleGen(detection.detect(str(builtin.movielens_100k()), settings), settings)
+    examples, movies = standard_artifacts.Examples(), component.Movies()
+    examples.uri, movies.uri = str(folder / "examples"), str(folder / "movies")
+    context = base_beam_executor.BaseBeamExecutor.Context(
+        beam_pipeline_args=BEAM_ARGS, tmp_dir=str(folder / "tmp"), unique_id="1"
+    )
+    properties = {key: value for key, value in node.exec_properties.items() if value is not None}
+    executor.Executor(context).Do({}, {"examples": [examples], "movies": [movies]}, properties)
+    return folder / "examples"
 
 
 @pytest.fixture(scope="session")

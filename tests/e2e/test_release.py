@@ -323,7 +323,7 @@ def test_gc_removes_old_things_and_nothing_that_is_needed(story):
 
 
 def test_what_is_gone_is_not_taken_from_the_cache(story):
-    """The first model is trained anew, from the transformed examples that are still there."""
+    """The first model is trained anew, from the examples and the transform graph that are still there."""
     story.kill("again", "os.mkdir", "assets.extra", "run")
     run = read_runs(story.config)[-1]
     assert run.nodes["Transform"].state == "cached"

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
+from tfx_bsl.coders import example_coder
 
 from components.example_gen import builtin, component, detection, executor
 from components.example_gen.settings import IngestSettings
@@ -37,6 +39,12 @@ def test_examples_without_their_columns_are_decoded_to_the_same(any_input: Any, 
     for split in SPLITS:
         uri = str(out.folder / "examples" / f"Split-{split}")
         copy = columns.read(uri, columns.SCHEMA.names)
+        shards = sorted(str(path) for path in Path(uri).iterdir())
+        (records,) = tf.data.TFRecordDataset(shards, "GZIP").batch(1 << 20).as_numpy_iterator()
+        batch = example_coder.ExamplesToRecordBatchDecoder().DecodeBatch(records.tolist())
+        (as_decoded,) = map(columns.as_decoded, copy.to_batches())
+        assert as_decoded.to_pydict() == batch.to_pydict()
+        assert {f.name: f.type for f in as_decoded.schema} == {f.name: f.type for f in batch.schema}
         shutil.rmtree(columns.folder_of(uri))
         decoded = columns.read(uri, columns.SCHEMA.names)
         assert decoded.num_rows == len(out.splits[split])

@@ -5,38 +5,30 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-import tensorflow as tf
 
 from components.example_gen.rows import MOVIES_SCHEMA
 from components.shared.features import year_bucket
 from components.trainer.input import read_catalogue, read_examples
-from tests.components.conftest import ROWS, Transformed
-
-
-def write(path, rows) -> None:
-    with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
-        for row in rows:
-            feature = {
-                key: tf.train.Feature(int64_list=tf.train.Int64List(value=np.atleast_1d(row[key])))
-                for key in ("user_id_xf", "movie_id_xf", "liked_xf", "genres_xf")
-            }
-            example = tf.train.Example(features=tf.train.Features(feature=feature))
-            writer.write(example.SerializeToString())
+from tests.components.conftest import ROWS, Transformed, write_examples
 
 
 @pytest.mark.parametrize("memory_mb", [64, 0], ids=["in memory", "mapped"])
-def test_rows_of_all_files_in_order(transformed: Transformed, tmp_path, memory_mb):
-    write(tmp_path / "a-0.gz", transformed.rows[:4])
-    write(tmp_path / "a-1.gz", transformed.rows[4:])
-    arrays = read_examples([f"{tmp_path}/a-*"], transformed.output, memory_mb)
+def test_rows_are_as_transform_makes_them(transformed: Transformed, tmp_path, memory_mb):
+    """Of all splits and shards, in their order."""
+    splits = [
+        write_examples(tmp_path / "a/Split-train", shards=2),
+        write_examples(tmp_path / "b/Split-train", ROWS[:1]),
+    ]
+    arrays = read_examples(splits, transformed.output, memory_mb)
     for key in ("user_id_xf", "movie_id_xf", "liked_xf"):
-        assert arrays[key].tolist() == [row[key] for row in transformed.rows]
+        rows = transformed.rows
+        expected = [*rows[::2], *rows[1::2], rows[0]]
+        assert arrays[key].tolist() == [row[key] for row in expected]
         assert isinstance(arrays[key], np.memmap) is (memory_mb == 0)
 
 
 def test_no_rows(transformed: Transformed, tmp_path):
-    write(tmp_path / "none.gz", [])
-    arrays = read_examples([f"{tmp_path}/*"], transformed.output)
+    arrays = read_examples([write_examples(tmp_path / "Split-eval", [])], transformed.output)
     assert arrays["user_id_xf"].shape == arrays["liked_xf"].shape == (0,)
 
 

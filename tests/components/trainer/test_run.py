@@ -12,7 +12,7 @@ import pytest
 from components.models import config_of
 from components.shared.artifacts import MOVIES_FILE, RUN_SUMMARY
 from components.shared.features import LabelRule
-from tests.components.conftest import ROWS, Transformed
+from tests.components.conftest import ROWS, Transformed, write_examples
 from tests.components.models import outside
 
 SMALL = {"name": outside.__name__, "embedding_dim": 4, "batch_size": 4, "epochs": 2}
@@ -23,19 +23,11 @@ def arguments(transformed: Transformed, tmp_path: Path):
     """Makes what TFX gives to `run_fn` and `tuner_fn`: every split has all of the rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
-    import tensorflow as tf
     from tfx.components.trainer.fn_args_utils import FnArgs
 
     from components.example_gen.rows import MOVIES_SCHEMA
 
-    examples = tmp_path / "examples.gz"
-    with tf.io.TFRecordWriter(str(examples), "GZIP") as writer:
-        for row in transformed.rows:
-            feature = {
-                key: tf.train.Feature(int64_list=tf.train.Int64List(value=[row[key]]))
-                for key in ("user_id_xf", "movie_id_xf", "liked_xf")
-            }
-            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+    examples = write_examples(tmp_path / "Split-train")
     genres = {movie: genres for _, movie, _, genres in ROWS}
     table = pa.Table.from_pydict(
         {
@@ -58,8 +50,8 @@ def arguments(transformed: Transformed, tmp_path: Path):
         folder = tmp_path / name
         return FnArgs(
             working_dir=str(folder / "trials"),
-            train_files=[str(examples)],
-            eval_files=[str(examples)],
+            train_files=[f"{examples}/*"],
+            eval_files=[f"{examples}/*"],
             transform_graph_path=transformed.output.transform_savedmodel_dir.removesuffix("/transform_fn"),
             serving_model_dir=str(folder / "Format-Serving"),
             model_run_dir=str(folder / "logs"),
@@ -69,7 +61,7 @@ def arguments(transformed: Transformed, tmp_path: Path):
                 "model": json.loads(config_of(**{**SMALL, **model}).model_dump_json()),
                 "retrieval": retrieval and json.loads(config_of(**retrieval).model_dump_json()),
                 "label": LabelRule().model_dump(),
-                "test_files": [str(examples)],
+                "test_splits": [examples],
                 "movies_uri": str(tmp_path),
                 "base_model_id": 7,
                 "metric": "val_loss",
