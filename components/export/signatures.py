@@ -167,13 +167,13 @@ class Serving(tf.Module):
         self._offsets = tf.Variable(offsets, trainable=False, name="rated_offsets")
         self._rated = tf.Variable(movie_of_rating, trainable=False, name="rated_movies")
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False)
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         raw = tf.io.parse_example(examples, self._request_spec)
         rows = self.transformed(raw[features.USER_KEY], raw[features.MOVIE_KEY], raw[features.GENRES_KEY])
         return self._prediction(rows)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False)
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.transform_layer(tf.io.parse_example(examples, self._label_spec))
 
@@ -181,7 +181,8 @@ class Serving(tf.Module):
         input_signature=[
             tf.TensorSpec([None], tf.string, name="user_ids"),
             tf.TensorSpec([None], tf.string, name="movie_ids"),
-        ]
+        ],
+        autograph=False,
     )
     def predict(self, user_ids: tf.Tensor, movie_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         same = tf.debugging.assert_equal(
@@ -196,7 +197,8 @@ class Serving(tf.Module):
             tf.TensorSpec([None], tf.string, name="user_ids"),
             tf.TensorSpec([], tf.int32, name="k"),
             tf.TensorSpec([], tf.bool, name="exclude_rated"),
-        ]
+        ],
+        autograph=False,
     )
     def recommend(self, user_ids: tf.Tensor, k: tf.Tensor, exclude_rated: tf.Tensor) -> dict[str, tf.Tensor]:
         users = self.transformed(user_ids, tf.fill(tf.shape(user_ids), ""))[USER]
@@ -211,7 +213,7 @@ class Serving(tf.Module):
             "known": users < self._num_users,
         }
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="user_ids")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="user_ids")], autograph=False)
     def score_catalogue(self, user_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         users = self.transformed(user_ids, tf.fill(tf.shape(user_ids), ""))[USER]
         return {
@@ -224,7 +226,8 @@ class Serving(tf.Module):
         input_signature=[
             tf.TensorSpec([None], tf.string, name="movie_ids"),
             tf.TensorSpec([], tf.int32, name="k"),
-        ]
+        ],
+        autograph=False,
     )
     def similar_movies(self, movie_ids: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         movies = self.transformed(tf.fill(tf.shape(movie_ids), ""), movie_ids)[MOVIE]
