@@ -45,7 +45,7 @@ def reference(
     sample = known[np.unique(np.linspace(0, len(known) - 1, min(len(known), _REFERENCE_PAIRS)).astype(int))]
     user, movie, genres, year = (np.asarray(rows[key])[sample] for key in (USER, MOVIE, GENRES, YEAR))
     # An unknown movie goes where the transform graph hashes it to; one that the table lacks has no genres.
-    hashed = module.transform_layer(
+    hashed = module.transform_graph(
         {
             features.USER_KEY: tf.constant([UNKNOWN_USER]),
             features.MOVIE_KEY: tf.constant([UNKNOWN_MOVIE]),

@@ -43,6 +43,7 @@ from components.export import cold_start
 from components.export.cold_start import Crowd
 from components.models import all_pairs, is_dot_product, movie_vectors
 from components.shared import features
+from components.shared.transform_graph import TransformGraph
 
 USER, MOVIE, GENRES, YEAR = (
     features.transformed_name(key)
@@ -86,7 +87,7 @@ class Serving(tf.Module):
         super().__init__(name="marquee")
         model, crowd = retrieval.model, retrieval.crowd
         self._inputs = [tensor.name for tensor in likes.model.inputs]
-        self.transform_layer = transform.transform_features_layer()
+        self.transform_graph = TransformGraph(transform)
         self._label_spec = transform.raw_feature_spec()
         self._request_spec = {
             key: spec
@@ -175,7 +176,7 @@ class Serving(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False)
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self.transform_layer(tf.io.parse_example(examples, self._label_spec))
+        return self.transform_graph(tf.io.parse_example(examples, self._label_spec))
 
     @tf.function(
         input_signature=[
@@ -251,7 +252,7 @@ class Serving(tf.Module):
         # split() makes one empty string of an empty one, which is not a genre.
         split = tf.strings.split(joined, _SEPARATOR)
         split = tf.ragged.boolean_mask(split, split != "")
-        rows = self.transform_layer(
+        rows = self.transform_graph(
             {
                 features.USER_KEY: user_ids,
                 features.MOVIE_KEY: movie_ids,

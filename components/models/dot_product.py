@@ -41,6 +41,7 @@ class ProductConfig(ModelConfig):
         "linear",
         description="How the learning rate falls to nothing over `epochs`, if it does; nothing stops early then.",
     )
+    max_batch_size: int | None = Field(16_384, ge=1, description="Most rows in a training step of likes.")
     epochs: int = Field(8, ge=1, description="Most passes over the training rows.")
     warm_epochs: int | None = Field(
         4, ge=1, description="Most passes where training starts from earlier weights; null: those of epochs."
@@ -48,8 +49,8 @@ class ProductConfig(ModelConfig):
     l2_factors: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0, 3.0, 10.0),
         min_length=1,
-        description="Multiples of all L2 penalties to train with in turn, of which the validation metric chooses; 1"
-        " where embedding_l2 is set.",
+        description="Multiples of all L2 penalties to train with in turn, until the validation metric is worse than"
+        " before; 1 where embedding_l2 is set.",
     )
     bias_l2: float = Field(0.003, ge=0, description="L2 penalty on the biases that a training row looks up.")
 

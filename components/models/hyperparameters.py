@@ -63,8 +63,8 @@ class ModelConfig(BaseModel):
     l2_factors: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0,),
         min_length=1,
-        description="Multiples of all L2 penalties to train with in turn, of which the validation metric chooses; 1"
-        " where embedding_l2 is set.",
+        description="Multiples of all L2 penalties to train with in turn, until the validation metric is worse than"
+        " before; 1 where embedding_l2 is set.",
     )
     l2_exponent: float = Field(
         0.5,
@@ -91,6 +91,12 @@ class ModelConfig(BaseModel):
         ge=1,
         description="Rows in a training step, of likes fewer where an epoch would have less than 64 steps; positives"
         " for interaction, users with the loss softmax.",
+    )
+    max_batch_size: int | None = Field(
+        None,
+        ge=1,
+        description="Most rows in a training step of likes: from 128 steps an epoch on they grow from batch_size as the"
+        " square root of the log; null: batch_size.",
     )
     epochs: int = Field(60, ge=1, description="Most passes over the training rows.")
     max_steps: int | None = Field(
@@ -145,6 +151,8 @@ class ModelConfig(BaseModel):
             values = {"l2_factors": (1.0,), **values}
         if {"epochs", "batch_size"} & values.keys():  # nor changed, what somebody has set
             values = {"max_steps": None, **values}
+        if "batch_size" in values:
+            values = {"max_batch_size": None, **values}
         if values.get("objective") == "interaction":
             return {**cls.INTERACTION, **values}
         return values

@@ -27,6 +27,7 @@ _NO_MATTER = (
     "temperature",
     "memory_mb",
     "max_steps",
+    "max_batch_size",
     "softmax_sample",
     "warm_start",
     "similar_shrinkage",

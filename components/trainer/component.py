@@ -108,6 +108,7 @@ class MovieTrainer(base_component.BaseComponent):
                         "code": code_fingerprint(
                             "shared/features.py",
                             "shared/columns.py",
+                            "shared/transform_graph.py",
                             "models/*.py",
                             "trainer/*.py",
                             "export/*.py",

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.shared import columns, features
+from components.shared.transform_graph import TransformGraph
 
 _BATCH = 1 << 17
 _RAW = (features.USER_KEY, features.MOVIE_KEY, features.RATING_KEY)
@@ -72,7 +73,7 @@ class _Graph(tf.Module):
 
     def __init__(self, transform: tft.TFTransformOutput) -> None:
         super().__init__()
-        self._layer = transform.transform_features_layer()
+        self._graph = TransformGraph(transform)
 
     @tf.function(
         input_signature=[
@@ -93,7 +94,7 @@ class _Graph(tf.Module):
         ratings: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
         """Transformed features (B,), of ids (V,), which of them each row has (B,), and ratings (B,)."""
-        rows = self._layer(
+        rows = self._graph(
             {
                 features.USER_KEY: tf.gather(users, user_codes),
                 features.MOVIE_KEY: tf.gather(movies, movie_codes),

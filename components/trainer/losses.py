@@ -39,6 +39,8 @@ from components.trainer.rows import MOVIE, USER, Arrays, Rows
 LABEL, ADDED = "label", "added"
 # Of likes: steps of an epoch, where a step has that many rows at least.
 _FEWEST_STEPS, _FEWEST_ROWS = 64, 32
+# Of likes: steps of an epoch beyond which the rows of a step grow with the log. Each step has all of Adam to do.
+_GROWING_STEPS = 128
 # Of a softmax: steps of an epoch, where batches of at most so many times the configured size suffice for that.
 _MOST_STEPS, _LARGER = 64, 8
 _WIDTH = 1024
@@ -72,6 +74,9 @@ def _like(config: ModelConfig, model: keras.Model, rows: Rows) -> Task:
     labels = rows.y.astype(np.float32)
     # A small log in steps of many rows would end before Adam has got anywhere.
     batch_size = min(config.batch_size, max(math.ceil(len(rows) / _FEWEST_STEPS), _FEWEST_ROWS))
+    if config.max_batch_size:
+        grown = batch_size * math.sqrt(len(rows) / (_GROWING_STEPS * batch_size))
+        batch_size = max(batch_size, min(int(grown), config.max_batch_size))
 
     def parts(random: np.random.Generator) -> Iterator[Part]:
         for at in _in_memory(config, {**rows.x, LABEL: labels}, random):

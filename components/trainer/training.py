@@ -149,6 +149,8 @@ def fit(
         if config.schedule == "constant":
             best = int(np.argmin(sign * np.array(found.metrics[monitor]))) + 1
         tried.append((sign * found.metrics[monitor][best - 1], best, factor, found))
+        if len(tried) > 1 and tried[-1][0] >= tried[-2][0]:
+            break
     spent, seen = sum(found.seconds for *_, found in tried), sum(found.examples for *_, found in tried)
     _, best, factor, found = min(tried, key=lambda one: one[0])
     model, recorded = plan.model, found.metrics

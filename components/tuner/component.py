@@ -141,6 +141,7 @@ class MovieTuner(base_component.BaseComponent):
                         "code": code_fingerprint(
                             "shared/features.py",
                             "shared/columns.py",
+                            "shared/transform_graph.py",
                             "models/*.py",
                             "trainer/*.py",
                             "tuner/*.py",

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from components.models import VocabularySizes, config_of
+from components.models import VocabularySizes, build_model, config_of
 from components.models.dot_product import DotProductConfig
 from components.models.genre_mlp import GenreMlpConfig
 from components.models.layers import IdEmbedding
 from components.trainer import losses
+from components.trainer.rows import Rows
 from components.trainer.training import fit
 from components.trainer.validation import auc
 
@@ -193,6 +194,29 @@ def test_of_several_strengths_eval_chooses_and_each_is_as_alone(made):
     assert history.embedding_l2 == pytest.approx(0.001)
     alone, _ = fit(config.model_copy(update={"l2_factors": (1.0,)}), SIZES, *TRAIN, *EVAL)
     np.testing.assert_array_equal(probabilities(model, EVAL[0]), probabilities(alone, EVAL[0]))
+
+
+def test_strengths_are_tried_until_one_is_worse_than_before():
+    """So the one after that is not paid for."""
+    seen = []
+    config = DotProductConfig(epochs=6, embedding_l2=0.001, l2_factors=(1.0, 1000.0, 2000.0), refit=False)
+    _, history = fit(config, SIZES, *TRAIN, *EVAL, on_epoch=lambda epoch, _: seen.append(epoch))
+    assert seen == list(range(1, 13))
+    assert history.embedding_l2 == pytest.approx(0.001)
+
+
+def test_steps_of_likes_grow_with_the_root_of_a_large_log_unless_somebody_has_set_them():
+    def steps(rows: int, **settings: object) -> int:
+        config = config_of("dot_product", **settings)
+        of = Rows.of(config, SIZES, *taste(rows, 0), None)
+        return losses.TASKS["like", "binary"](config, build_model(config, SIZES), of).steps
+
+    assert config_of("dot_product").batch_size == 1024
+    assert steps(128 * 1024) == 128
+    assert steps(128 * 1024 * 16) == 512
+    assert steps(128 * 1024 * 16, max_batch_size=2048) == 1024
+    assert steps(128 * 1024 * 16, batch_size=1024) == 2048
+    assert config_of("mlp").max_batch_size is None  # its rate is for the batches that it has
 
 
 def test_a_factor_is_of_all_penalties():
