@@ -163,12 +163,13 @@ def score_catalogue(model: keras.Model, rows: Rows, users: np.ndarray, core: boo
     quick = is_dot_product(model.name)
     step = len(users) if quick else max(_PREDICTED_PAIRS // rows.sizes.movie_id, 1)
 
-    @tf.function(reduce_retracing=True)
     def score(asked: tf.Tensor) -> tf.Tensor:
         if quick:
             return pair_logits(model, {USER: asked}, movies)
         return all_pairs(model, {USER: asked}, movies)
 
+    if len(users) > step:  # or tracing would take longer than what is traced
+        score = tf.function(score, reduce_retracing=True, autograph=False)
     scores = [
         score(tf.constant(users[start : start + step], tf.int32)).numpy()
         for start in range(0, len(users), max(step, 1))
