@@ -8,7 +8,7 @@ ARGS ?=
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-faults test-inputs check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-unseen bench-ncf lock clean
+.PHONY: help setup run test test-long test-faults test-inputs check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-unseen bench-ncf lock clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -47,6 +47,12 @@ bench-train: setup ## Training throughput beside model.fit from the TFRecords (A
 
 bench-evaluate: setup ## Our Evaluator against the stock one (TFMA) on 1M rows (ARGS="--no-stock-slices")
 	@$(BIN)/python tests/benchmarks/bench_evaluate.py $(ARGS)
+
+bench-stages: setup ## Every stage of a run beside the stock pipeline's on 1M rows (ARGS="--rows 100000")
+	@$(BIN)/python tests/benchmarks/bench_stages.py $(ARGS)
+
+bench-scale: setup ## How a run grows from 100k to 20M rows (ARGS="--rows 100000 1000000 --no-stock")
+	@$(BIN)/python tests/benchmarks/bench_scale.py $(ARGS)
 
 bench-unseen: setup ## The default recommender beside tuned baselines on three data sets and thinned ones (needs ../shared/data for two)
 	@$(BIN)/python tests/benchmarks/bench_unseen.py $(ARGS)
