@@ -63,6 +63,7 @@ def execute(
     """
     from components.shared.storage import storage_error
     from pipeline.cli.console import progress, spinner
+    from pipeline.runners.loading import loading
     from pipeline.state.repair import record
 
     component, since, running = "Pipeline", time.monotonic(), True
@@ -84,10 +85,12 @@ def execute(
             stop.check()
 
     try:
-        from pipeline.runners import local
-
         with progress(console):
-            local.run(create(), observe)
+            with loading(config.tuning.tune):
+                from pipeline.runners import local
+
+                pipeline = create()
+            local.run(pipeline, observe)
     except (Exception, KeyboardInterrupt) as error:
         if stop.signal:
             stop.leave()

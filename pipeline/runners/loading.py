@@ -1,0 +1,39 @@
+"""Importing TFX takes five CPU seconds, once a process; here is what makes it less."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# What Keras and NLTK (which TFMA imports) take along where it is installed, for wrappers, plots and notebooks, and do
+# without where it is not.
+_OPTIONAL = ("IPython", "matplotlib", "sklearn")
+
+
+@contextmanager
+def loading(search: bool) -> Iterator[None]:
+    """TFX and what is below it are to be imported in here; does nothing where they already are.
+
+    What they have an optional use for is left out, and is there to be imported afterwards. The garbage collector rests:
+    it would go through the million objects of the modules again and again. Nor does it look at them later on.
+
+    Args:
+        search: Whether KerasTuner is to search: its Bayesian oracle needs scikit-learn.
+    """
+    if "tfx" in sys.modules:
+        yield
+        return
+    left_out = [] if search else [name for name in _OPTIONAL if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(left_out))  # type: ignore[arg-type]  # None is Python's mark of a missing one
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        for name in left_out:
+            del sys.modules[name]
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
