@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from tfx.components import ExampleValidator, InfraValidator, StatisticsGen
+from tfx.components import ExampleValidator, InfraValidator
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.pipeline import Pipeline
@@ -35,10 +35,12 @@ from components.shared.artifacts import (
     DATA_BASELINE,
     EVALUATOR,
     PUSHER,
+    STATISTICS_GEN,
     TRANSFORM,
     TUNED_VALUES,
 )
 from components.shared.features import TEST_SPLIT
+from components.statistics_gen.component import RatingsStatistics
 from components.trainer.component import MovieTrainer
 from components.transform.component import RatingsTransform
 from components.tuner.component import MovieTuner
@@ -73,8 +75,8 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
     source = _source(config)
     example_gen = RatingsExampleGen(source, config.data.ingest)
     schema_gen = ImportSchemaGen(_schema(config), times=config.data.columns.timestamp is not None)
-    statistics_gen = StatisticsGen(
-        examples=example_gen.outputs["examples"], schema=schema_gen.outputs["schema"]
+    statistics_gen = RatingsStatistics(example_gen.outputs["examples"], schema_gen.outputs["schema"]).with_id(
+        STATISTICS_GEN
     )
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]

@@ -159,7 +159,9 @@ class DataGate(base_component.BaseComponent):
                 label=label.model_dump_json(),
                 split_method=split_method,
                 expect_genres=int(expect_genres),
-                code=code_fingerprint("shared/features.py", "data_gate/*.py"),
+                code=code_fingerprint(
+                    "shared/features.py", "shared/columns.py", "shared/tally.py", "data_gate/*.py"
+                ),
                 as_of=as_of,
                 verdict=types.Channel(type=DataVerdict),
             )

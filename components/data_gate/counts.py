@@ -4,12 +4,8 @@ TFDV's statistics keep the most frequent ids alone, so which rows of eval have a
 them, nor is how many rows are outside of a domain.
 """
 
-# Paths may be URIs, which pathlib would mangle.
-# ruff: noqa: PTH118
-
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,16 +14,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
-from tfx_bsl.coders import example_coder
 
+from components.shared import columns
 from components.shared.features import GENRES_KEY, MOVIE_KEY, RATING_KEY, TIMESTAMP_KEY, USER_KEY, LabelRule
+from components.shared.tally import Tally
 
-_BATCH_ROWS = 1 << 15
 _MAX_PAIRS = 1 << 20  # 16 MiB of hashes and ratings a run
 
 
@@ -80,20 +74,20 @@ Profile = Mapping[str, SplitCounts]
 def count(
     examples: types.Artifact, schema: schema_pb2.Schema, label: LabelRule, future_after: float
 ) -> dict[str, SplitCounts]:
-    """Counts every split of an artifact of gzipped TFRecords of tf.Examples.
+    """Counts every split of an artifact of examples.
 
     Args:
         examples: The artifact.
         schema: For the domains.
         label: What is a like.
         future_after: A timestamp after this, in seconds, is of the future.
+
+    Raises:
+        DataError: A file cannot be read.
     """
-    decoder = example_coder.ExamplesToRecordBatchDecoder()
     profile = {}
     for split in artifact_utils.decode_split_names(examples.split_names):
-        shards = sorted(fileio.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*")))
-        records = tf.data.TFRecordDataset(shards, "GZIP").batch(_BATCH_ROWS).as_numpy_iterator()
-        batches = (decoder.DecodeBatch(batch.tolist()) for batch in records)
+        batches = columns.batches(artifact_utils.get_split_uri([examples], split), columns.SCHEMA.names)
         profile[split] = count_batches(batches, schema, label, future_after)
     return profile
 
@@ -101,62 +95,53 @@ def count(
 def count_batches(
     batches: Iterable[pa.RecordBatch], schema: schema_pb2.Schema, label: LabelRule, future_after: float
 ) -> SplitCounts:
-    """Counts Arrow batches as tfx_bsl decodes examples: a list a row in every column."""
+    """Counts batches with the columns of `columns.SCHEMA`."""
     counts = SplitCounts()
     bounds = dict(_bounds(schema))
+    tallies = {name: Tally() for name in (USER_KEY, MOVIE_KEY, GENRES_KEY)}
     pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     kept, limit = 0, 2**64
     for batch in batches:
         counts.rows += batch.num_rows
-        columns = {name: batch.column(name) for name in batch.schema.names}
-        values = {name: column.flatten() for name, column in columns.items()}
-        for name, counter in (
-            (USER_KEY, counts.users),
-            (MOVIE_KEY, counts.movies),
-            (GENRES_KEY, counts.genres),
-        ):
-            if name in values and not pa.types.is_null(values[name].type):
-                for entry in pc.value_counts(values[name]).to_pylist():
-                    counter[entry["values"]] += entry["counts"]
-        genres = columns.get(GENRES_KEY)
-        with_genres = 0
-        if genres is not None and not pa.types.is_null(genres.type):
-            with_genres = int(np.count_nonzero(pc.list_value_length(genres).fill_null(0).to_numpy(False)))
-        counts.rows_without_genres += batch.num_rows - with_genres
+        users, movies, genres = (batch.column(name) for name in (USER_KEY, MOVIE_KEY, GENRES_KEY))
+        for name, values in ((USER_KEY, users), (MOVIE_KEY, movies), (GENRES_KEY, genres.flatten())):
+            tallies[name].add(values)
+        lengths = pc.list_value_length(genres).fill_null(0).to_numpy(zero_copy_only=False)
+        counts.rows_without_genres += batch.num_rows - int(np.count_nonzero(lengths))
+        numbers = {name: batch.column(name).drop_null().to_numpy() for name in (RATING_KEY, TIMESTAMP_KEY)}
         for name, (low, high) in bounds.items():
-            if name in values and not pa.types.is_null(values[name].type):
-                numbers = values[name].to_numpy(zero_copy_only=False)
+            if name in numbers:
                 for amiss, rows in (
-                    (counts.below, numbers < low),
-                    (counts.above, numbers > high),
-                    (counts.nan, np.isnan(numbers)),
+                    (counts.below, numbers[name] < low),
+                    (counts.above, numbers[name] > high),
+                    (counts.nan, np.isnan(numbers[name])),
                 ):
                     if rows.any():
                         amiss[name] += int(np.count_nonzero(rows))
-        if len(values.get(RATING_KEY, ())):
-            ratings = values[RATING_KEY].to_numpy(False)
-            counts.positives += int(np.count_nonzero(label.liked(ratings)))
-            counts.ratings = merge(counts.ratings, np.unique(_coarse(ratings), return_counts=True))
-        if len(values.get(TIMESTAMP_KEY, ())):
-            times = values[TIMESTAMP_KEY].to_numpy(False)
-            counts.oldest = min(
-                int(times.min()), counts.oldest if counts.oldest is not None else int(times.min())
-            )
-            counts.newest = max(
-                int(times.max()), counts.newest if counts.newest is not None else int(times.max())
-            )
+        ratings, times = numbers[RATING_KEY], numbers[TIMESTAMP_KEY]
+        counts.positives += int(np.count_nonzero(label.liked(ratings)))
+        counts.ratings = merge(counts.ratings, _coarse(ratings))
+        if len(times):
+            oldest, newest = int(times.min()), int(times.max())
+            counts.oldest = oldest if counts.oldest is None else min(oldest, counts.oldest)
+            counts.newest = newest if counts.newest is None else max(newest, counts.newest)
             counts.in_future += int(np.count_nonzero(times > future_after))
-        if all(len(values.get(name, ())) == batch.num_rows for name in (USER_KEY, MOVIE_KEY, RATING_KEY)):
-            users, movies = _hashes(values[USER_KEY], "user"), _hashes(values[MOVIE_KEY], "movie")
-            own = users < limit if limit < 2**64 else slice(None)
+        if not users.null_count and not movies.null_count and len(ratings) == batch.num_rows:
+            of_user = _hashes(users, "user")
+            own = of_user < limit if limit < 2**64 else slice(None)
+            of_user = of_user[own]
             # Odd multiplier: a swap of user and movie is another pair.
-            keys = users * np.uint64(0x9E3779B97F4A7C15) + movies
-            pairs.append((users[own], keys[own], values[RATING_KEY].to_numpy(False)[own]))
-            kept += len(pairs[-1][0])
+            keys = of_user * np.uint64(0x9E3779B97F4A7C15) + _hashes(movies, "movie")[own]
+            pairs.append((of_user, keys, ratings[own]))
+            kept += len(keys)
             while kept > _MAX_PAIRS:
                 limit //= 2
                 pairs = [tuple(a[part[0] < limit] for a in part) for part in pairs]  # type: ignore[misc]
                 kept = sum(len(part[0]) for part in pairs)
+    counts.users, counts.movies, counts.genres = (
+        Counter(dict(zip(values.to_pylist(), rows.tolist(), strict=True)))
+        for values, rows in (tally.total() for tally in tallies.values())
+    )
     if pairs:
         counts.pairs = pd.Series(
             np.concatenate([part[2] for part in pairs]), np.concatenate([part[1] for part in pairs])
@@ -178,11 +163,16 @@ def rows_of_others(counter: Mapping[bytes, int], known: Container[bytes]) -> int
     return sum(rows for value, rows in counter.items() if value not in known)
 
 
-def _coarse(ratings: np.ndarray) -> np.ndarray:
-    """Ratings without NaN, to 12 bits: so many values that they cannot fill the memory. Steps of a scale stay exact."""
-    bits = np.asarray(ratings, np.float32).view(np.uint32) & np.uint32(0xFFFFF800)
-    values = bits.view(np.float32).astype(np.float64)
-    return values[~np.isnan(values)]
+def _coarse(ratings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ratings (N,) float32 without NaN, to 12 bits, and their rows, (V,) each.
+
+    So many values cannot fill the memory, and steps of a scale stay exact.
+    """
+    counted = pa.array(ratings).value_counts()
+    bits = counted.field("values").to_numpy().view(np.uint32) & np.uint32(0xFFFFF800)
+    values, rows = bits.view(np.float32).astype(np.float64), counted.field("counts").to_numpy()
+    is_number = ~np.isnan(values)
+    return values[is_number], rows[is_number]
 
 
 def _bounds(schema: schema_pb2.Schema) -> Iterator[tuple[str, tuple[float, float]]]:
@@ -194,11 +184,10 @@ def _bounds(schema: schema_pb2.Schema) -> Iterator[tuple[str, tuple[float, float
             yield feature.name, (low, bound.max if bound.HasField("max") else np.inf)
 
 
-def _hashes(values: pa.Array, salt: str) -> np.ndarray:
+def _hashes(values: pa.DictionaryArray, salt: str) -> np.ndarray:
     """A 64-bit hash of each value, the same in every process."""
-    encoded = values.dictionary_encode()
-    names = encoded.dictionary.to_numpy(zero_copy_only=False)
+    names = values.dictionary.to_numpy(zero_copy_only=False)
     hashes = pd.util.hash_array(
         names.astype(object), hash_key=f"marquee-{salt}"[:16].ljust(16), categorize=False
     )
-    return hashes[encoded.indices.to_numpy()]
+    return hashes[values.indices.to_numpy()]

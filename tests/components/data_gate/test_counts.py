@@ -8,6 +8,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.data_gate import counts
+from components.shared import columns
 from components.shared.features import LabelRule
 from tests.conftest import REPOSITORY
 
@@ -20,17 +21,17 @@ def schema() -> schema_pb2.Schema:
 
 
 def batch(rows: list[tuple[str, str, float, int, list[str]]]) -> pa.RecordBatch:
-    """As tfx_bsl decodes examples."""
+    """As `columns.batches` gives them."""
     users, movies, ratings, times, genres = (list(column) for column in zip(*rows, strict=True))
-    ids = pa.large_list(pa.large_binary())
-    columns = {
-        "user_id": pa.array([[user.encode()] for user in users], ids),
-        "movie_id": pa.array([[movie.encode()] for movie in movies], ids),
-        "rating": pa.array([[rating] for rating in ratings], pa.large_list(pa.float32())),
-        "timestamp": pa.array([[time] for time in times], pa.large_list(pa.int64())),
-        "genres": pa.array([[genre.encode() for genre in of_row] for of_row in genres], ids),
+    of_schema = {
+        "user_id": pa.array([user.encode() for user in users]).dictionary_encode(),
+        "movie_id": pa.array([movie.encode() for movie in movies]).dictionary_encode(),
+        "genres": pa.array([[genre.encode() for genre in of] for of in genres], pa.list_(pa.binary())),
+        "rating": pa.array(ratings, pa.float32()),
+        "timestamp": pa.array(times, pa.int64()),
     }
-    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+    assert list(of_schema) == columns.SCHEMA.names
+    return pa.RecordBatch.from_arrays(list(of_schema.values()), list(of_schema))
 
 
 ROWS = [
@@ -88,11 +89,13 @@ def test_a_user_is_not_a_movie(schema):
     assert not one.index.isin(other.index).any()
 
 
-def test_a_missing_column_counts_as_none(schema):
+def test_rows_without_a_value_are_rows(schema):
+    """As of examples that lack features."""
     whole = batch(ROWS)
-    without = (
-        whole.drop_columns(["genres"])
-        if hasattr(whole, "drop_columns")
-        else pa.RecordBatch.from_arrays(whole.columns[:4], whole.schema.names[:4])
-    )
-    assert counts.count_batches([without], schema, LabelRule(), NOW).rows_without_genres == 4
+    nothing = [pa.nulls(len(ROWS), field.type) for field in columns.SCHEMA]
+    users, *_ = whole.columns
+    without = pa.RecordBatch.from_arrays([users, *nothing[1:]], columns.SCHEMA.names)
+    found = counts.count_batches([without], schema, LabelRule(), NOW)
+    assert (found.rows, found.rows_without_genres, found.positives) == (4, 4, 0)
+    assert found.users == {b"ann": 2, b"bob": 1, b"cid": 1}
+    assert (found.oldest, len(found.pairs), len(found.movies)) == (None, 0, 0)

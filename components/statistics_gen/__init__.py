@@ -1,0 +1,1 @@
+"""StatisticsGen: TFDV's statistics, of columns in place of decoded examples."""
