@@ -39,7 +39,7 @@ from components.shared.features import MOVIE_KEY, NUM_YEAR_BUCKETS, transformed_
 
 POPULARITY = 0.25
 _STRENGTHS = np.geomspace(0.5, 512, 41)
-_HALF = 10.0  # H
+HALF = 10.0  # H
 _RIDGES = np.geomspace(0.1, 1000, 13)
 _PRIOR_RIDGE = 20.0  # features move a movie's log-odds by about 1 / sqrt(20)
 _OF_BUCKET = 50.0  # s of an out-of-vocabulary bucket: its ratings are of many movies, and few
@@ -135,12 +135,6 @@ def _prior(
     return np.asarray(minimize(loss, centre, jac=True, method="L-BFGS-B").x)
 
 
-def support(found: Crowd, num_movies: int, shrinkage: float) -> np.ndarray:
-    """What a movie's likeness to another counts, n / (n + shrinkage) of its n training rows, float32 (M,)."""
-    counts = found.counts[:num_movies].astype(np.float32)
-    return counts / np.maximum(counts + shrinkage, 1e-9) if shrinkage else np.ones_like(counts)
-
-
 def design(genres: np.ndarray, years: np.ndarray, num_genres: int) -> np.ndarray:
     """Genres int (M, G), padded with -1, and year buckets int (M,) as columns of zeros and ones, float64 (M, F)."""
     columns = np.zeros((len(years), num_genres + NUM_YEAR_BUCKETS))
@@ -151,7 +145,7 @@ def design(genres: np.ndarray, years: np.ndarray, num_genres: int) -> np.ndarray
 
 
 def with_cold_movies(
-    model: keras.Model, known: np.ndarray, counts: np.ndarray, cold: np.ndarray, by_features: bool = False
+    model: keras.Model, known: np.ndarray, counts: np.ndarray, cold: np.ndarray
 ) -> keras.Model:
     """A copy of a model whose tables have a row for each cold movie, behind all others.
 
@@ -160,8 +154,6 @@ def with_cold_movies(
         known: Features of the movies of the vocabulary, see `design`, (M, F).
         counts: Training rows of these movies and of the out-of-vocabulary buckets, (M + buckets,).
         cold: Features of the cold movies, (C, F).
-        by_features: Whether the level is that of the known movies, so that cold ones differ by their features alone
-            and lie among the others: for their similarity. Their probability is the better the other way.
     """
     number = len(known)
     tower = has_movie_tower(model.name)
@@ -172,9 +164,8 @@ def with_cold_movies(
             level, deviations = ridge(known, rows[:number], counts[:number], cold)
             if tower and layer.output_dim > 1:
                 level, deviations = np.zeros_like(level), np.zeros_like(deviations)
-            if not by_features:
-                unknown = counts[number:] @ rows[number:]
-                level = (_HALF * level + unknown) / (_HALF + counts[number:].sum())
+            unknown = counts[number:] @ rows[number:]
+            level = (HALF * level + unknown) / (HALF + counts[number:].sum())
             tables[layer.name] = np.concatenate([rows, level + deviations]).astype(np.float32)
 
     def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -216,7 +207,7 @@ def ridge(
     Returns:
         The weighted mean of y, (D,), and the deviations from it that are predicted for the others, (C, D).
     """
-    weights = np.maximum(counts, 1e-3) / (counts + _HALF)
+    weights = np.maximum(counts, 1e-3) / (counts + HALF)
     centre, mean = (np.average(of, axis=0, weights=weights) for of in (x, y))
     x, y = x - centre, y - mean
     weighted = (x * weights[:, None]).T

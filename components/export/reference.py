@@ -9,8 +9,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from components.export.cold_start import design
 from components.export.signatures import GENRES, MOVIE, USER, YEAR, Answering, Serving
-from components.models import all_pairs, movie_vectors
+from components.export.similarity import comparable
+from components.models import all_pairs
 from components.shared import features
 
 # Ids of the reference that no vocabulary may hold.
@@ -69,8 +71,11 @@ def reference(
     known_users, stranger = users[user], [UNKNOWN_USER] * len(user[few])
     near = np.unique(movie)
     near = near[np.linspace(0, len(near) - 1, _REFERENCE_COSINES + 1).astype(int)]
-    of_near = {key: tf.gather(values, near) for key, values in module.catalogue.items()}
-    vectors = np.asarray(movie_vectors(retrieval.model, of_near))
+    of_catalogue = {key: values.numpy() for key, values in module.catalogue.items()}
+    size = transform.num_buckets_for_transformed_feature(GENRES)
+    columns = design(of_catalogue[GENRES], of_catalogue[YEAR], size)
+    counts = retrieval.crowd.counts[: len(movies)]
+    vectors = comparable(retrieval.vectors(of_catalogue), counts, columns, columns[:0])[near]
     vectors = vectors / np.sqrt(np.maximum(np.square(vectors).sum(axis=1, keepdims=True), 1e-12))
     different = near[:-1] != near[1:]
     cosines = (vectors[:-1] * vectors[1:]).sum(axis=1)

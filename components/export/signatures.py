@@ -10,8 +10,8 @@ Signatures (B: batch, K: results a row):
   (B, K), best first, `probability` float32 (B, K), what `predict` says of these movies, and `known` bool (B,)
 - `score_catalogue(user_ids)`: string (B,) -> `scores` float32 (B, M) of the whole catalogue, `movie_ids` string (M,) in
   the order of the columns, and `known` bool (B,); for evaluation
-- `similar_movies(movie_ids, k)`: string (B,), int32 -> the same, the scores being cosines of
-  embeddings, less for movies with few ratings (`model.similar_shrinkage`)
+- `similar_movies(movie_ids, k)`: string (B,), int32 -> the same, the scores being cosines of the vectors of
+  `components.export.similarity`, less for movies with few ratings (`model.similar_shrinkage`)
 
 Two models may be behind them, or one for all: one says how likely a user likes a movie (`serving_default`, `predict`,
 `probability`), the other which movies a user watches (`recommend`, `score_catalogue`, `similar_movies`). Its scores are
@@ -31,7 +31,9 @@ An id that training has not seen is no error, and has `known` false (`components
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -39,7 +41,7 @@ import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.export import cold_start
+from components.export import cold_start, similarity
 from components.export.cold_start import Crowd
 from components.models import all_pairs, is_dot_product, movie_vectors
 from components.shared import features
@@ -66,10 +68,17 @@ class Answering:
     Attributes:
         model: Inputs named after transformed features, output (B, 1).
         crowd: What unknown users are told, from the rows that the model was trained on.
+        own_dim: How many dimensions of its movies' vectors are its own, before those of a regression that has joined
+            it; None: all.
     """
 
     model: keras.Model
     crowd: Crowd
+    own_dim: int | None = None
+
+    def vectors(self, movies: Mapping[str, Any]) -> np.ndarray:
+        """Its own vectors, float32 (M, D), of the inputs of M movies by name."""
+        return np.asarray(movie_vectors(self.model, movies))[:, : self.own_dim]
 
 
 class Serving(tf.Module):
@@ -144,23 +153,17 @@ class Serving(tf.Module):
             for key in (MOVIE, GENRES, YEAR)
         }
 
-        def with_buckets(values: tf.Tensor, none: int) -> tf.Tensor:
-            """Rows of the out-of-vocabulary buckets put between the catalogue's and the cold movies'."""
-            between = tf.fill([buckets, *values.shape[1:]], tf.constant(none, values.dtype))
-            return tf.concat([values[: len(catalogue)], between, values[len(catalogue) :]], axis=0)
-
-        vectors = movie_vectors(
-            cold_start.with_cold_movies(model, known, crowd.counts, cold, by_features=True),
-            {
-                MOVIE: tf.range(len(ids) + buckets, dtype=tf.int64),
-                GENRES: with_buckets(rows[GENRES], -1),
-                YEAR: with_buckets(rows[YEAR], 0),
-            },
-        )
+        # The out-of-vocabulary buckets have neither genres nor a year.
+        nothing = {GENRES: -1, YEAR: 0}
+        trained = {MOVIE: tf.range(len(catalogue) + buckets, dtype=tf.int64)}
+        for key, none in nothing.items():
+            of_buckets = tf.fill([buckets, *rows[key].shape[1:]], tf.constant(none, rows[key].dtype))
+            trained[key] = tf.concat([self.catalogue[key], of_buckets], axis=0)
+        vectors = similarity.comparable(retrieval.vectors(trained), crowd.counts, known, cold)
         self._directions = tf.Variable(
-            tf.math.l2_normalize(vectors, axis=1), trainable=False, name="directions"
+            tf.math.l2_normalize(tf.constant(vectors, tf.float32), axis=1), trainable=False, name="directions"
         )
-        support = cold_start.support(crowd, self._num_movies, similar_shrinkage)
+        support = similarity.support(crowd.counts[: self._num_movies], similar_shrinkage)
         self.support = tf.Variable(support, trainable=False, name="support")
         offsets, movie_of_rating = _by_user(
             rated, transform.num_buckets_for_transformed_feature(USER), self._num_users, self._num_movies

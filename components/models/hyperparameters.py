@@ -134,7 +134,7 @@ class ModelConfig(BaseModel):
         4096, ge=16, description="Training rows that take more than this are read from disk, part by part."
     )
     similar_shrinkage: float = Field(
-        10.0,
+        5.0,
         ge=0,
         description="How like another a movie of n ratings is counts n / (n + this): few ratings make no neighbour.",
     )

@@ -137,7 +137,9 @@ def _trained(
         None if ranks else design(catalogue[genres][:num_movies], catalogue[year][:num_movies], sizes.genres),
     )
     warm_start.save(Path(fn_args.serving_model_dir).parent, config, history.weights, tokens)
-    return Answering(model, everybody), {
+    # A regression that has joined is not what movies are compared by.
+    own_dim = config.embedding_dim if history.joined else None
+    return Answering(model, everybody, own_dim), {
         "model_name": config.name,
         "parameters": int(model.count_params()),
         "best_epoch": history.best_epoch,

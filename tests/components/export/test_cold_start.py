@@ -145,6 +145,7 @@ def test_features_rank_cold_movies_of_real_data(movielens, name):
     10 nearest 0.291, of all 0.192.
     """
     from components.export.cold_start import with_cold_movies
+    from components.export.similarity import comparable
     from components.models import VocabularySizes, config_of, movie_vectors
     from components.trainer.training import fit
     from components.trainer.validation import auc
@@ -187,8 +188,7 @@ def test_features_rank_cold_movies_of_real_data(movielens, name):
 
     if name != "dot_product":  # a perceptron's vectors lie less by genre, whichever movies they are of
         return
-    among = with_cold_movies(model, columns[:known], counts, columns[known:], by_features=True)
-    vectors = np.asarray(movie_vectors(among, {MOVIE: np.arange(number + 1)}))
+    vectors = comparable(before, counts, columns[:known], columns[known:])
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     sets = [set(movielens.genres[i]) for i in order]
     near = np.argsort(-vectors[known + 1 :] @ vectors[:known].T, axis=1)[:, :10]

@@ -376,6 +376,9 @@ def test_the_ranking_evaluator_asks_exports_of_today_and_of_before(exported, tmp
 
 
 def test_similar_movies_are_by_cosine_less_for_few_ratings_and_without_the_movie(exported, transformed):
+    from components.export.cold_start import design
+    from components.export.similarity import comparable
+
     answer = similar(exported, ["m1", "nowhere"], 100)
     assert answer["movie_ids"].shape == (2, 3)
     assert b"m1" not in answer["movie_ids"][0]
@@ -390,7 +393,10 @@ def test_similar_movies_are_by_cosine_less_for_few_ratings_and_without_the_movie
         "genres_xf": np.array([[*of, *[-1] * (2 - len(of))] for of in genres]),
         "year_xf": np.full(number, year_bucket(1999)),
     }
+    size = transformed.output.num_buckets_for_transformed_feature("genres_xf")
+    known = design(features["genres_xf"], features["year_xf"], size)
     vectors = np.array(movie_vectors(exported.model, features))
+    vectors = comparable(vectors, exported.crowd.counts[:number], known, known[:0])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     catalogue = transformed.output.vocabulary_by_name("movie_id")
     for movie, score in zip(answer["movie_ids"][0], answer["scores"][0], strict=True):
@@ -398,6 +404,31 @@ def test_similar_movies_are_by_cosine_less_for_few_ratings_and_without_the_movie
         ratings = exported.crowd.counts[place]
         expected = vectors[catalogue.index(b"m1")] @ vectors[place] * ratings / (ratings + 2)
         assert score == pytest.approx(expected, abs=1e-5)
+
+
+def test_movies_are_not_compared_by_the_vectors_of_a_regression_that_joined(exported, transformed, tmp_path):
+    if exported.name != "dot_product":
+        pytest.skip("it joins dot products alone")
+    import keras
+    import tensorflow as tf
+
+    from components.export.export import Answering, export
+
+    tables = "user_embedding", "movie_embedding"
+    sizes = VocabularySizes(*(exported.model.get_layer(table).input_dim for table in tables), 1)
+    longer = build_model(config_of("dot_product", embedding_dim=40), sizes)
+    for layer in exported.model.layers:
+        weights = layer.get_weights()
+        if layer.name in tables:
+            more = np.asarray(keras.random.normal((len(weights[0]), 8)))
+            weights = [np.concatenate([weights[0], more], axis=1)]
+        longer.get_layer(layer.name).set_weights(weights)
+    path, rows = str(tmp_path / "1"), (transformed.output, exported.table, exported.rated)
+    export(path, *[Answering(longer, exported.crowd, own_dim=32)] * 2, *rows, similar_shrinkage=2.0)
+    loaded = tf.saved_model.load(path)
+    joined = similar(SimpleNamespace(signatures=loaded.signatures), MOVIES, 3)
+    for key, values in similar(exported, MOVIES, 3).items():
+        np.testing.assert_array_equal(joined[key], values)
 
 
 def test_the_movies_table_goes_with_the_export(exported):
