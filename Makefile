@@ -80,6 +80,7 @@ $(STAMP): requirements.lock setup.py
 	[ -x $(BIN)/python ] || $$uv venv -q --python "$$($$python -c 'import sys; print(sys.executable)')" $(VENV); \
 	$$uv pip sync -q --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock; \
 	$$uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
+	$(BIN)/python -m compileall -q pipeline components; \
 	touch $(STAMP)
 
 lock: ## Resolve requirements.lock anew from setup.py (CPython 3.11, Linux x86-64; needs uv)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import os
+
 import click
 
 from pipeline.cli import ask, compare, config, releases, run, schema, status, sweep
 from pipeline.cli.group import Group
+
+# Before anything imports pydantic: to look for plugins of it, it reads the metadata of every installed package.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+# Imports make many objects that stay, and which Python would go through a hundred times.
+gc.set_threshold(50_000, 20, 20)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -9,16 +9,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.live import Live
-from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.interrupts import stop
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 _STYLES = {"done": "green", "cached": "cyan", "failed": "red", "running": "yellow", "interrupted": "red"}
 
@@ -114,6 +115,9 @@ def spinner(console: PlainConsole, text: str) -> Live:
 
     Not rich's own `status`, which would send what components print to the screen, not to the log.
     """
+    from rich.live import Live
+    from rich.spinner import Spinner
+
     return Live(
         Spinner("dots", Text(printable(text)), style="status.spinner"),
         console=console,

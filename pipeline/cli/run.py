@@ -18,7 +18,6 @@ from components.shared.artifacts import (
     TRAINER,
     TYPICAL_USER,
 )
-from components.shared.features import INTERACTION, LIKE, USER_KEY, learns, metric_title
 from pipeline.cli.ask import _served, print_answers
 from pipeline.cli.options import command_name, configured, flags_of, short, verbosely, waiting
 from pipeline.cli.releases import forced_versions
@@ -96,6 +95,8 @@ def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
 
 def reached(summary: dict[str, Any]) -> str:
     """What the model reached, by the metrics of its objective."""
+    from components.shared.features import INTERACTION, LIKE, learns, metric_title
+
     k = summary.get("primary_k")
     of = {LIKE: ["auc", "log_loss"], INTERACTION: [f"ndcg@{k}", f"recall@{k}"]}
     names = [name for what in of if learns(summary["objective"], what) for name in of[what]]
@@ -111,6 +112,8 @@ def reached(summary: dict[str, Any]) -> str:
 
 def _beside_baseline(summary: dict[str, Any]) -> str:
     """What the last blessed model reaches on the rows on which the two are compared."""
+    from components.shared.features import metric_title
+
     left_out = summary.get("left_out_rows", 0)
     if summary.get("compared_rows") == 0 and "baseline_model_id" in summary:
         known = f"the baseline was trained on {left_out:,} rows of it"
@@ -145,6 +148,7 @@ def _what_now(console: Console, config: PipelineConfig, flags: str, *lines: str)
 
 def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
     """Prints the verdict and, if there is a served model, recommendations for a typical user."""
+    from components.shared.features import USER_KEY
     from pipeline.cli.console import spinner
 
     summary = done.summary()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
+import sys
 
 import click
 import pytest
@@ -50,3 +52,18 @@ def test_a_reason_that_is_not_utf_8_can_be_recorded():
     context, parameter = click.Context(bless), bless.params[0]
     assert utf8(context, parameter, os.fsdecode(b"caf\xe9")) == "caf\ufffd"
     assert [one.callback for one in bless.params if one.name == "reason"] == [utf8]
+
+
+@pytest.mark.parametrize(
+    ("code", "without"),
+    [
+        # What --help needs.
+        ("import pipeline.cli", ["pydantic", "rich", "yaml", "numpy", "ml_metadata", "tensorflow"]),
+        ("import pipeline.cli.console, pipeline.config, pipeline.state.runs", ["numpy", "tfx", "tensorflow"]),
+    ],
+)
+def test_a_command_imports_what_it_needs_alone(code, without):
+    check = f"import sys; {code}; assert not {without} & sys.modules.keys()".replace("[", "{").replace(
+        "]", "}"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
