@@ -43,7 +43,8 @@ import tensorflow_transform as tft
 
 from components.export import cold_start, similarity
 from components.export.cold_start import Crowd
-from components.models import all_pairs, is_dot_product, movie_vectors
+from components.export.products import product
+from components.models import all_pairs, movie_vectors
 from components.shared import features
 from components.shared.transform_graph import TransformGraph
 
@@ -56,6 +57,9 @@ USER, MOVIE, GENRES, YEAR = (
 # Between the genres of one movie inside the graph; no genre's name holds it.
 _SEPARATOR = "\x1f"
 
+
+# Of the tables: the model that recommends, and the one that says how likely a like is, where that is another.
+RETRIEVES, LIKES = "retrieval", "likes"
 
 # `recommend` asks the model of likes for more pairs than these user by user.
 _PAIRS = 1 << 19
@@ -118,7 +122,20 @@ class Serving(tf.Module):
             default_value=0,
         )
         catalogue = transform.vocabulary_by_name(features.MOVIE_KEY)
-        self._num_users = len(transform.vocabulary_by_name(features.USER_KEY))
+        users = transform.vocabulary_by_name(features.USER_KEY)
+        self._num_users = len(users)
+        # A row of each known user, as the transform graph gives it, and that of all others. The graph itself looks up
+        # movies and genres as well.
+        self._users = tf.lookup.StaticHashTable(
+            tf.lookup.TextFileInitializer(
+                transform.vocabulary_file_by_name(features.USER_KEY),
+                tf.string,
+                tf.lookup.TextFileIndex.WHOLE_LINE,
+                tf.int64,
+                tf.lookup.TextFileIndex.LINE_NUMBER,
+            ),
+            default_value=self._num_users,
+        )
         self._num_movies = len(catalogue)
         # The order of the rows of a movie: vocabulary, out-of-vocabulary buckets, cold movies.
         buckets = transform.num_buckets_for_transformed_feature(MOVIE) - len(catalogue)
@@ -139,19 +156,35 @@ class Serving(tf.Module):
             transform.num_buckets_for_transformed_feature(GENRES),
         )
         known, cold = columns[: len(catalogue)], columns[len(catalogue) :]
-        self.retrieval = cold_start.with_cold_movies(model, known, crowd.counts, cold)
-        self.likes = self.retrieval
-        if likes is not retrieval:
-            self.likes = cold_start.with_cold_movies(likes.model, known, likes.crowd.counts, cold)
+        self.likes = cold_start.with_cold_movies(likes.model, known, likes.crowd.counts, cold)
         of_cold = cold_start.cold_probability(likes.crowd, known, cold)
         # Variables, not constants: a graph is limited to 2 GB.
         self._means = tf.Variable(np.append(likes.crowd.probability, of_cold), trainable=False, name="means")
         self._blend = tf.Variable(crowd.blend, trainable=False, name="blend")
-        self._movie_ids = tf.Variable(catalogue, trainable=False, name="catalogue")
+        self._movie_ids = tf.Variable([*catalogue, b""], trainable=False, name="catalogue")
         self.catalogue = {
             key: tf.Variable(rows[key][: len(catalogue)], trainable=False, name=f"catalogue_{key}")
             for key in (MOVIE, GENRES, YEAR)
         }
+
+        of_catalogue = {key: values.numpy() for key, values in self.catalogue.items()}
+        self._same = likes is retrieval
+        told = {RETRIEVES: (model, crowd.blend)}
+        if not self._same:
+            told[LIKES] = likes.model, likes.crowd.probability[: self._num_movies]
+        self.products = {
+            name: product(of, self._num_users, of_catalogue, by_crowd)
+            for name, (of, by_crowd) in told.items()
+        }
+        self._tables = {
+            name: [
+                tf.Variable(values, trainable=False, name=f"{name}_{key}") for key, values in vars(of).items()
+            ]
+            for name, of in self.products.items()
+            if of
+        }
+        # The model itself, where there is no table of it.
+        self.retrieval = None if RETRIEVES in self._tables else self.likes if self._same else model
 
         # The out-of-vocabulary buckets have neither genres nor a year.
         nothing = {GENRES: -1, YEAR: 0}
@@ -205,24 +238,33 @@ class Serving(tf.Module):
         autograph=False,
     )
     def recommend(self, user_ids: tf.Tensor, k: tf.Tensor, exclude_rated: tf.Tensor) -> dict[str, tf.Tensor]:
-        users = self.transformed(user_ids, tf.fill(tf.shape(user_ids), ""))[USER]
-        scores = self._all_scores(users)
-        scores = tf.cond(exclude_rated, lambda: self._without_rated(scores, users), lambda: scores)
+        users = self._users.lookup(user_ids)
+        scores = self._without_rated(self._all_scores(users), users, exclude_rated)
         top, places = tf.math.top_k(scores, tf.clip_by_value(k, 0, self._num_movies))
-        few = tf.size(places) <= _PAIRS
-        liked = tf.cond(few, lambda: self._liked(users, places), lambda: self._liked_by_user(users, places))
+        real = top > -np.inf
+        if RETRIEVES in self._tables:
+            top = tf.sigmoid(top)
+        if self._same:
+            liked = tf.where((users < self._num_users)[:, None], top, tf.gather(self._means, places))
+        else:
+            few = tf.size(places) <= _PAIRS
+            liked = tf.cond(
+                few, lambda: self._liked(users, places), lambda: self._liked_by_user(users, places)
+            )
         return {
-            **self._listed(top, places),
-            "probability": tf.where(top > -np.inf, liked, 0.0),
+            "movie_ids": tf.gather(self._movie_ids, tf.where(real, places, self._num_movies)),
+            "scores": tf.where(real, top, 0.0),
+            "probability": tf.where(real, liked, 0.0),
             "known": users < self._num_users,
         }
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="user_ids")], autograph=False)
     def score_catalogue(self, user_ids: tf.Tensor) -> dict[str, tf.Tensor]:
-        users = self.transformed(user_ids, tf.fill(tf.shape(user_ids), ""))[USER]
+        users = self._users.lookup(user_ids)
+        scores = self._all_scores(users)
         return {
-            "scores": self._all_scores(users),
-            "movie_ids": tf.identity(self._movie_ids),
+            "scores": tf.sigmoid(scores) if RETRIEVES in self._tables else scores,
+            "movie_ids": self._movie_ids[: self._num_movies],
             "known": users < self._num_users,
         }
 
@@ -241,7 +283,11 @@ class Serving(tf.Module):
         itself = tf.one_hot(movies, self._num_movies, on_value=True, off_value=False)
         scores = tf.where(itself, -np.inf, cosines * self.support)
         top, places = tf.math.top_k(scores, tf.clip_by_value(k, 0, self._num_movies - 1))
-        return {**self._listed(top, places), "known": movies < self._num_movies}
+        return {
+            "movie_ids": tf.gather(self._movie_ids, places),
+            "scores": top,
+            "known": movies < self._num_movies,
+        }
 
     def transformed(
         self, user_ids: tf.Tensor, movie_ids: tf.Tensor, genres: tf.SparseTensor | None = None
@@ -281,24 +327,26 @@ class Serving(tf.Module):
         }
 
     def _all_scores(self, users: tf.Tensor) -> tf.Tensor:
-        """Scores of the whole catalogue, (B, M), for users (B,)."""
-        return tf.where((users < self._num_users)[:, None], self._own_scores(users), self._blend)
-
-    def _own_scores(self, users: tf.Tensor) -> tf.Tensor:
-        """Those that the model gives them, whoever they are."""
+        """Scores of the whole catalogue, (B, M), for users (B,): logits where there are tables, else probabilities."""
+        if RETRIEVES in self._tables:
+            of_users, of_movies = self._tables[RETRIEVES]
+            return tf.matmul(tf.gather(of_users, users), of_movies, transpose_b=True)
         movies = {key: tf.identity(values) for key, values in self.catalogue.items()}
-        if is_dot_product(self.retrieval.name):
-            return all_pairs(self.retrieval, {USER: users}, movies)
         # User by user, as all rows of a batch at once may not fit the memory.
         scores = tf.map_fn(
             lambda user: all_pairs(self.retrieval, {USER: user[None]}, movies),
             users,
             fn_output_signature=tf.float32,
         )
-        return tf.reshape(scores, [-1, self._num_movies])
+        scores = tf.reshape(scores, [-1, self._num_movies])
+        return tf.where((users < self._num_users)[:, None], scores, self._blend)
 
     def _liked(self, users: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
         """What `predict` answers for users (B,) and K movies of the catalogue each, (B, K)."""
+        if LIKES in self._tables:
+            of_users, of_movies = self._tables[LIKES]
+            products = tf.gather(of_users, users)[:, None] * tf.gather(of_movies, places)
+            return tf.sigmoid(tf.reduce_sum(products, axis=2))
         flat = tf.reshape(places, [-1])
         rows = {key: tf.gather(values, flat) for key, values in self.catalogue.items()}
         rows[USER] = tf.repeat(users, tf.shape(places)[1])
@@ -312,19 +360,14 @@ class Serving(tf.Module):
             fn_output_signature=tf.float32,
         )
 
-    def _without_rated(self, scores: tf.Tensor, users: tf.Tensor) -> tf.Tensor:
+    def _without_rated(self, scores: tf.Tensor, users: tf.Tensor, exclude: tf.Tensor) -> tf.Tensor:
+        """The scores with those of rated movies at minus infinity, where they are to be excluded."""
         starts, ends = tf.gather(self._offsets, users), tf.gather(self._offsets, users + 1)
-        places = tf.ragged.range(starts, ends)
+        # Not by tf.cond, which would have the scores copied.
+        places = tf.ragged.range(starts, tf.where(exclude, ends, starts))
         movies = tf.cast(tf.gather(self._rated, places.flat_values), tf.int64)
         where = tf.stack([places.value_rowids(), movies], axis=1)
         return tf.tensor_scatter_nd_update(scores, where, tf.fill(tf.shape(movies), -np.inf))
-
-    def _listed(self, top: tf.Tensor, places: tf.Tensor) -> dict[str, tf.Tensor]:
-        real = top > -np.inf
-        return {
-            "movie_ids": tf.where(real, tf.gather(self._movie_ids, places), ""),
-            "scores": tf.where(real, top, 0.0),
-        }
 
 
 def _by_user(
