@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from components.export.export import read_movies
 from components.ranking import data, evaluation
 from components.ranking.comparison import compare
 from components.ranking.exported import ExportedModel
+from components.ranking.sampling import rows_of_sample
 from components.ranking.settings import RankingSettings
 from components.shared.artifact_types import Movies, RankingEvaluation
 from components.shared.artifacts import (
@@ -34,7 +36,11 @@ BASELINE_EXAMPLES = "baseline_examples"
 
 
 class Executor(base_executor.BaseExecutor):
-    """Reads the examples, asks the exports, and writes metrics and the table of users."""
+    """Reads the examples, asks the exports, and writes metrics and the table of users.
+
+    Of more users than `max_users` all models are asked for the same sample, and `sampled_from_users` of the metrics is
+    how many there are.
+    """
 
     def Do(
         self,
@@ -45,8 +51,12 @@ class Executor(base_executor.BaseExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         settings = RankingSettings.model_validate_json(exec_properties["settings"])
         examples, movies = input_dict[standard_component_specs.EXAMPLES_KEY], input_dict["movies"]
-        patterns = {split: artifact_utils.get_split_uri(examples, split) + "/*" for split in SPLITS}
-        ratings = data.read(patterns, LabelRule.model_validate_json(exec_properties["label"]))
+        uris = {split: artifact_utils.get_split_uri(examples, split) for split in SPLITS}
+        ratings = data.read(uris, LabelRule.model_validate_json(exec_properties["label"]))
+        test = ratings.splits[TEST_SPLIT]
+        sample = rows_of_sample(ratings, settings.max_users, settings.seed)
+        if sample is not None:
+            ratings = replace(ratings, splits={**ratings.splits, TEST_SPLIT: test[sample]})
         models = {
             name: ExportedModel(path_utils.serving_model_path(artifact.uri))
             for name, key in (
@@ -63,8 +73,12 @@ class Executor(base_executor.BaseExecutor):
         folder.mkdir(parents=True, exist_ok=True)
         pq.write_table(found.per_user, folder / PER_USER_FILE)
         report = found.report
+        if sample is not None:
+            report = {**report, "sampled_from_users": len(np.unique(test.users))}
         if evaluation.BASELINE in models:
             learned = _learned(examples, input_dict.get(BASELINE_EXAMPLES) or [])
+            if learned is not None and sample is not None:
+                learned = learned[sample]
             compared = compare(ratings, scorers, learned, genres, settings)
             report = {**report, "comparison": compared.as_dict()}
             if compared.evaluation:
@@ -82,8 +96,8 @@ def _learned(examples: list[types.Artifact], of_baseline: list[types.Artifact]) 
     if not of_baseline:
         return None
     own = {artifact.id for artifact in examples}
-    patterns = [
-        f"{artifact_utils.get_split_uri([artifact], split)}/*"
+    uris = [
+        artifact_utils.get_split_uri([artifact], split)
         for artifact in of_baseline
         if artifact.id not in own
         # Eval too: it has chosen the epoch, and by default the weights are then learned from it as well.
@@ -91,8 +105,8 @@ def _learned(examples: list[types.Artifact], of_baseline: list[types.Artifact]) 
     ]
     # A log whose times were left out since is the same log.
     times = not any(one.get_int_custom_property(WITHOUT_TIMES) for one in (*examples, *of_baseline))
-    test = data.keys([f"{artifact_utils.get_split_uri(examples, TEST_SPLIT)}/*"], times)
-    return np.isin(test, data.keys(patterns, times)) if patterns else np.zeros(len(test), bool)
+    test = data.keys([artifact_utils.get_split_uri(examples, TEST_SPLIT)], times)
+    return np.isin(test, data.keys(uris, times)) if uris else np.zeros(len(test), bool)
 
 
 def figures(report: dict[str, Any]) -> dict[str, float]:
@@ -181,7 +195,7 @@ class RankingEvaluator(base_component.BaseComponent):
                 movies=movies,
                 settings=settings.model_dump_json(),
                 label=label.model_dump_json(),
-                code=code_fingerprint("shared/features.py", "ranking/*.py"),
+                code=code_fingerprint("shared/columns.py", "shared/features.py", "ranking/*.py"),
                 ranking=types.Channel(type=RankingEvaluation),
             )
         )

@@ -44,11 +44,24 @@ class Scorer:
 
     Attributes:
         likes: P(like) of the test rows, float (N,); None for a floor that does not say.
-        scores: (codes of B users) -> float (B, C), scores of the catalogue.
+        scores: (codes of B users) -> float (B, C), scores of the catalogue; or float (C,) where all users have the
+            same.
     """
 
     likes: np.ndarray | None
-    scores: Callable[[np.ndarray], np.ndarray]
+    scores: floors.Scores | np.ndarray
+
+    def lists(self, batch: Batch, k: int) -> tuple[metrics.Lists, metrics.Lists | None]:
+        """The k best candidates of each user, and of the sampled candidates where there are any."""
+        if isinstance(self.scores, np.ndarray):
+            users = len(batch.users)
+            lists = metrics.best_of_one_order(self.scores, users, batch.rated, batch.found, k)
+            scores = np.broadcast_to(self.scores, (users, len(self.scores)))
+        else:
+            scores = self.scores(batch.users)
+            lists = metrics.best(scores, batch.positive, batch.candidate, k)
+        sampled = batch.sampled
+        return lists, None if sampled is None else metrics.best(scores, batch.positive, sampled, k)
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,7 @@ def _ranking_floors(data: Dataset, settings: RankingSettings) -> dict[str, Score
     by_others: floors.Scores = fitted.scores if fitted else floors.ease(*of).scores
     return {
         name: Scorer(None, lambda users: by_others(users)[:, data.catalogue]),
-        POPULARITY: Scorer(None, _same_for_all(likes_of_movie[data.catalogue])),
+        POPULARITY: Scorer(None, likes_of_movie[data.catalogue]),
     }
 
 
@@ -102,7 +115,7 @@ def _like_floors(data: Dataset, member: np.ndarray, settings: RankingSettings) -
         train, evaluation, num_users, num_movies, settings.regularisation_values
     )
     found = {
-        MOVIE_MEAN: Scorer(means[test.movies], _same_for_all(means[data.catalogue])),
+        MOVIE_MEAN: Scorer(means[test.movies], means[data.catalogue]),
         BIAS_REGRESSION: _of_regression(biases, data),
     }
     if member.any():
@@ -114,6 +127,8 @@ def _like_floors(data: Dataset, member: np.ndarray, settings: RankingSettings) -
 def _of_regression(fitted: Biases, data: Dataset) -> Scorer:
     test = data.splits[features.TEST_SPLIT]
     likes = fitted.probability(test.users, test.movies)
+    if not fitted.genres.size:
+        return Scorer(likes, fitted.movies[data.catalogue])
     return Scorer(likes, lambda users: fitted.scores(users, data.catalogue))
 
 
@@ -142,13 +157,10 @@ def evaluate(
         columns: dict[object, np.ndarray] = {}
         for name, model in models.items():
             likes = {key: values[batch.rows] for key, values in of_rows[name].items()}
-            lists = metrics.best(model.scores(batch.users), batch.positive, batch.candidate, max(settings.ks))
+            lists, sampled = model.lists(batch, max(settings.ks))
             ranked = metrics.relevance(lists.hits, batch.positives, settings.ks)
             ranked |= metrics.novelty(lists, frame.information, settings.ks)
-            if batch.sampled is not None:
-                sampled = metrics.best(
-                    model.scores(batch.users), batch.positive, batch.sampled, max(settings.ks)
-                )
+            if sampled is not None:
                 of_sampled = metrics.relevance(sampled.hits, batch.positives, settings.ks)
                 ranked |= {f"{SAMPLED}{metric}": values for metric, values in of_sampled.items()}
             ranked = {metric: np.where(batch.positives > 0, v, np.nan) for metric, v in ranked.items()}
@@ -179,10 +191,6 @@ def evaluate(
 def _scores_of(model: ExportedModel, data: Dataset) -> Callable[[np.ndarray], np.ndarray]:
     catalogue = data.movie_ids[data.catalogue]
     return lambda users: model.catalogue_scores(data.user_ids[users], catalogue)
-
-
-def _same_for_all(scores: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda users: np.broadcast_to(scores, (len(users), len(scores)))
 
 
 def _like_columns(test: Ratings, users: np.ndarray, model: Scorer) -> dict[str, np.ndarray]:

@@ -28,6 +28,7 @@ from components.ranking.regression import Biases, Regression
 
 _SMOOTHING = np.geomspace(0.5, 64, 15)
 _JUDGED_USERS, _JUDGED_AT = 2000, 10  # by which the strengths of EASE and ItemKNN are chosen
+_TRIED_MOVIES = 2048  # with which strengths of EASE are tried, the most frequent ones: each inverts a matrix
 _WEAKEST, _STRONGEST = 8.0, 0.02  # sklearn's C; what suits one-hot users and movies is far within
 _OF_GENRES = (0.01, 0.03, 0.1, 0.3)  # the same of users x genres
 
@@ -93,16 +94,19 @@ def ease(
         num_movies: M.
     """
 
-    def make(ratings: Ratings, strength: float) -> item_item.ItemItem:
+    def make(ratings: Ratings, strength: float, largest: int = item_item.LARGEST) -> item_item.ItemItem:
         at = ratings.positive
-        return item_item.fit(ratings.users[at], ratings.movies[at], (num_users, num_movies), strength)
+        shape = (num_users, num_movies)
+        return item_item.fit(ratings.users[at], ratings.movies[at], shape, strength, largest)
 
     number = int(train.positive.sum())
     judge = _judge(train, evaluation, num_users, catalogue, num_movies)
     if not number or not judge:
         return make(train + evaluation, 1.0)
     strength, _ = item_item.best(
-        item_item.strengths(number), lambda strength: make(train, strength), lambda of: judge(of.scores)
+        item_item.strengths(number),
+        lambda strength: make(train, strength, _TRIED_MOVIES),
+        lambda of: judge(of.scores),
     )
     return make(train + evaluation, strength * (number + int(evaluation.positive.sum())) / number)
 

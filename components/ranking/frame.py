@@ -25,8 +25,10 @@ class Batch:
     rows: slice
     users: np.ndarray
     candidate: np.ndarray
+    rated: metrics.Pairs  # what is no candidate
     sampled: np.ndarray | None
     positive: np.ndarray
+    found: metrics.Pairs  # the same, as pairs
     positives: np.ndarray  # R, (B,)
     num_liked: np.ndarray  # (B,)
     positives_of_group: np.ndarray  # (B, G)
@@ -69,7 +71,7 @@ class Frame:
         self._wanted_movies, self._wanted_rows = wanted.movies, self._row[wanted.users]
         ratings_of_user = np.bincount(train.users, minlength=len(data.user_ids))
         self.num_train = ratings_of_user[users]
-        self.activity = _activity(ratings_of_user, data.user_ids)[users]
+        self.activity = activity_of(ratings_of_user, data.user_ids)[users]
         self.outside_catalogue = int((column[wanted.movies] < 0).sum())
         self._num_wanted = np.bincount(self._wanted_rows, minlength=len(users))
         self._num_liked = np.bincount(self._row[test.users[test.liked]], minlength=len(users))
@@ -87,10 +89,12 @@ class Frame:
         for start in range(0, len(self.users), size):
             rows = slice(start, min(start + size, len(self.users)))
             number = rows.stop - start
-            positive, tested = self._mask(self._wanted, rows), self._mask(self._tested, rows)
-            candidate = ~self._mask(self._seen, rows)
+            rated, found = self._within(self._seen, rows), self._within(self._wanted, rows)
+            candidate, positive = (np.full((number, self.num_movies), of) for of in (True, False))
+            candidate[rated] = False
             # A movie that is rated in two splits is not there to be found.
-            positive &= candidate
+            found = found[0][candidate[found]], found[1][candidate[found]]
+            positive[found] = True
             first, last = np.searchsorted(owners, [rows.start, rows.stop])
             of_group = np.zeros((number, len(self.groups)), np.int64)
             np.add.at(of_group, owners[first:last] - start, members[first:last])
@@ -98,8 +102,10 @@ class Frame:
                 rows,
                 self.users[rows],
                 candidate,
-                self._sampled(random, candidate & ~tested, positive),
+                rated,
+                self._sampled(random, rows, candidate, positive),
                 positive,
+                found,
                 self._num_wanted[rows],
                 self._num_liked[rows],
                 of_group,
@@ -107,11 +113,13 @@ class Frame:
             )
 
     def _sampled(
-        self, random: np.random.Generator, drawn_from: np.ndarray, positive: np.ndarray
+        self, random: np.random.Generator, rows: slice, candidate: np.ndarray, positive: np.ndarray
     ) -> np.ndarray | None:
         number = self._settings.sampled_candidates
         if number is None:
             return None
+        drawn_from = candidate.copy()
+        drawn_from[self._within(self._tested, rows)] = False
         # One number a pair whatever the batch, so that its size does not change the draw.
         keys = np.where(drawn_from, random.random(drawn_from.shape), 2.0)
         number = min(number, self.num_movies)
@@ -120,7 +128,7 @@ class Frame:
         np.put_along_axis(drawn, at, True, axis=1)
         return drawn & drawn_from | positive
 
-    def _grouped(self, ratings: Ratings, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _grouped(self, ratings: Ratings, column: np.ndarray) -> metrics.Pairs:
         """Rows of test users, sorted, and catalogue columns of the ratings within both."""
         rows, columns = self._row[ratings.users], column[ratings.movies]
         inside = (rows >= 0) & (columns >= 0)
@@ -128,14 +136,13 @@ class Frame:
         order = np.argsort(rows, kind="stable")
         return rows[order], columns[order]
 
-    def _mask(self, grouped: tuple[np.ndarray, np.ndarray], rows: slice) -> np.ndarray:
+    def _within(self, grouped: metrics.Pairs, rows: slice) -> metrics.Pairs:
+        """Of a batch, its rows counted from its first."""
         first, last = np.searchsorted(grouped[0], [rows.start, rows.stop])
-        mask = np.zeros((rows.stop - rows.start, self.num_movies), bool)
-        mask[grouped[0][first:last] - rows.start, grouped[1][first:last]] = True
-        return mask
+        return grouped[0][first:last] - rows.start, grouped[1][first:last]
 
 
-def _activity(ratings_of_user: np.ndarray, user_ids: np.ndarray) -> np.ndarray:
+def activity_of(ratings_of_user: np.ndarray, user_ids: np.ndarray) -> np.ndarray:
     """Index in ACTIVITIES of each user, the thirds of `components.transform.preprocessing`."""
     known = int((ratings_of_user > 0).sum())
     by_id = np.empty(len(user_ids), np.int64)

@@ -158,5 +158,7 @@ def _inverse(gram: np.ndarray, strength: float) -> np.ndarray:
     inverse, wrong = lapack.dpotri(factor, lower=1, overwrite_c=1)
     if failed or wrong:
         raise ValueError(f"a Gram matrix with strength {strength:g} is not positive definite")
-    lower = np.tril(inverse)
-    return (lower + np.tril(inverse, -1).T).astype(np.float32)
+    lower = np.tril(inverse.astype(np.float32), -1)
+    lower += lower.T
+    np.fill_diagonal(lower, np.diag(inverse))
+    return lower

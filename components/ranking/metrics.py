@@ -32,7 +32,15 @@ from dataclasses import dataclass
 import numpy as np
 
 NOVELTY, COVERAGE = "novelty", "coverage"
+
+# Pairs of a row and a column, int64 (P,) each.
+Pairs = tuple[np.ndarray, np.ndarray]
+
+_BLOCK = 1 << 18  # pairs of user and movie at a time, few enough to stay in the cache
+_GROUPS = 128
+_LOWEST = np.finfo(np.float32).min
 _NOWHERE = np.iinfo(np.int64).min
+_LAST_COLUMN = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,7 @@ def name(metric: str, k: int) -> str:
 
 
 def best(scores: np.ndarray, positive: np.ndarray, candidate: np.ndarray, k: int) -> Lists:
-    """The k best candidates of each user, ties against the positives.
+    """The k best candidates of each user; of equal ones positives come last, then the first column comes first.
 
     Args:
         scores: float (B, M), taken as float32; NaN is the lowest there is.
@@ -99,18 +107,57 @@ def best(scores: np.ndarray, positive: np.ndarray, candidate: np.ndarray, k: int
         candidate: bool (B, M), what may be in a list.
         k: Length of the lists; K is the smaller of it and M.
     """
-    keys = _keys(scores, positive, candidate)
-    users, movies = keys.shape
+    users, movies = scores.shape
+    step = max(_BLOCK // max(movies, 1), 1)
+    blocks = [slice(start, start + step) for start in range(0, max(users, 1), step)]
+    parts = [_best(scores[rows], positive[rows], candidate[rows], min(k, movies)) for rows in blocks]
+    return Lists(
+        *(np.concatenate([getattr(part, of) for part in parts]) for of in ("movies", "hits", "real"))
+    )
+
+
+def best_of_one_order(scores: np.ndarray, users: int, rated: Pairs, positives: Pairs, k: int) -> Lists:
+    """The same where all users have the same scores: they are sorted once, and each list walks past what is rated.
+
+    Args:
+        scores: float (M,), as in `best`.
+        users: B.
+        rated: What may not be in a list; a pair may come twice.
+        positives: As `rated`, of what is not rated.
+        k: Length of the lists; K is the smaller of it and M.
+    """
+    movies = len(scores)
     length = min(k, movies)
-    if length < movies:
-        at = np.argpartition(keys, movies - length, axis=1)[:, movies - length :]
-    else:
-        at = np.broadcast_to(np.arange(movies), (users, movies))
-    found = np.take_along_axis(keys, at, axis=1)
-    order = np.argsort(found, axis=1, kind="stable")[:, ::-1]
-    at, found = np.take_along_axis(at, order, axis=1), np.take_along_axis(found, order, axis=1)
-    real = found != _NOWHERE
-    return Lists(at, np.take_along_axis(positive, at, axis=1) & real, real)
+    if not length:
+        return _none(users, length)
+    values = _comparable(scores)
+    order = np.argsort(-values, kind="stable")
+    sorted_ = values[order]
+    place = np.empty(movies, np.int64)
+    place[order] = np.arange(movies)
+    # Where the ties of each place end.
+    last = np.append(np.flatnonzero(sorted_[1:] != sorted_[:-1]), movies - 1)
+    end = last[np.searchsorted(last, np.arange(movies))] + 1
+    found = np.unique(positives[0] * movies + place[positives[1]])
+    taken = np.union1d(rated[0] * movies + place[rated[1]], found)
+    first = np.searchsorted(taken, np.arange(users) * movies)  # of each user
+    # The others of a user: the one after j others is j places down, and one more for each taken movie before it.
+    owner, at = np.divmod(taken, movies)
+    others_before = at - (np.arange(len(taken)) - first[owner])
+    near = others_before < length
+    steps = np.bincount(owner[near] * length + others_before[near], minlength=users * length)
+    others = np.arange(length) + steps.reshape(users, length).cumsum(axis=1)
+    # A positive stands behind the others that come before the end of its ties, and behind the positives before it.
+    owner, at = np.divmod(found, movies)
+    ahead = np.arange(len(found)) - np.searchsorted(found, np.arange(users) * movies)[owner]
+    ahead += end[at] - (np.searchsorted(taken, owner * movies + end[at]) - first[owner])
+    owner, at, ahead = (array[ahead < length] for array in (owner, at, ahead))
+    hits = np.zeros((users, length), bool)
+    hits[owner, ahead] = True
+    at_place = np.take_along_axis(others, np.maximum((~hits).cumsum(axis=1) - 1, 0), axis=1)
+    at_place[owner, ahead] = at
+    real = at_place < movies
+    return Lists(order[np.minimum(at_place, movies - 1)], hits, real)
 
 
 def relevance(hits: np.ndarray, positives: np.ndarray, ks: Sequence[int]) -> dict[str, np.ndarray]:
@@ -257,13 +304,41 @@ def placements(liked: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.where(liked, below[group], above[group])
 
 
-def _keys(scores: np.ndarray, positive: np.ndarray, candidate: np.ndarray) -> np.ndarray:
-    """int64 (B, M) in the order of the scores, with positives just below what they tie with."""
-    scores = np.nan_to_num(scores.astype(np.float32), nan=-np.inf, posinf=np.inf, neginf=-np.inf) + 0.0
-    bits = scores.view(np.int32)
+def _best(scores: np.ndarray, positive: np.ndarray, candidate: np.ndarray, length: int) -> Lists:
+    users, movies = scores.shape
+    if not length or not users:
+        return _none(users, length)
+    values = np.where(candidate, _comparable(scores), -np.inf)
+    # The greatest of each group of columns: as many values as groups are at least the least of the best of these,
+    # so that only what is not below it has to be sorted.
+    groups = min(max(_GROUPS, 4 * length), movies)
+    whole = movies // groups * groups
+    greatest = values[:, :whole].reshape(users, -1, groups).max(axis=1)
+    np.maximum(greatest[:, : movies - whole], values[:, whole:], out=greatest[:, : movies - whole])
+    least = np.partition(greatest, groups - length, axis=1)[:, groups - length]
+    chosen = np.flatnonzero(values >= np.maximum(least, _LOWEST)[:, None])
+    rows, columns = np.divmod(chosen, movies)
+    # Sorted by score, then positive or not, then column, in one number.
+    bits = (values.reshape(-1)[chosen] + np.float32(0)).view(np.int32)  # -0 is 0
     # The bits of floats are in their order but for the negative ones, which are in reverse.
-    keys = np.where(bits >= 0, bits, bits ^ 0x7FFFFFFF).astype(np.int64)
-    keys <<= 1
-    keys |= ~positive
-    keys[~candidate] = _NOWHERE
-    return keys
+    keys = np.where(bits >= 0, bits, bits ^ 0x7FFFFFFF).astype(np.int64) << 32
+    keys |= (~positive.reshape(-1)[chosen]).astype(np.int64) << 31
+    keys |= _LAST_COLUMN - columns
+    number = np.bincount(rows, minlength=users)
+    table = np.full((users, max(number.max(), length)), _NOWHERE)
+    table[rows, np.arange(len(rows)) - np.repeat(np.cumsum(number) - number, number)] = keys
+    table.sort(axis=1)
+    table = table[:, : -length - 1 : -1]
+    real = table != _NOWHERE
+    return Lists(
+        np.where(real, _LAST_COLUMN - (table & _LAST_COLUMN), 0), real & (table >> 31 & 1 == 0), real
+    )
+
+
+def _comparable(scores: np.ndarray) -> np.ndarray:
+    """float32, and none as low as -inf, which is for what is no candidate."""
+    return np.fmax(scores.astype(np.float32, copy=False), _LOWEST)
+
+
+def _none(users: int, length: int) -> Lists:
+    return Lists(*(np.zeros((users, length), kind) for kind in (np.int64, bool, bool)))

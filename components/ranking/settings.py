@@ -30,7 +30,14 @@ class RankingSettings(BaseModel):
         1000, ge=100, le=100_000, description="Resamplings of the users behind each confidence interval."
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the confidence intervals.")
-    seed: int = Field(42, ge=0, lt=2**32, description="Seed of the sampled candidates and the resamplings.")
+    seed: int = Field(
+        42, ge=0, lt=2**32, description="Seed of the sampled users and candidates and of the resamplings."
+    )
+    max_users: int = Field(
+        10_000,
+        ge=100,
+        description="Most users that are evaluated; of more a sample is, the same share of each third by activity.",
+    )
     memory_mb: int = Field(
         256, ge=1, description="Memory for the scores of one batch of users; decides how many it has."
     )

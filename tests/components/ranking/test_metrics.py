@@ -258,3 +258,39 @@ def test_expected_calibration_error_by_hand_and_of_a_calibrated_model():
     assert metrics.expected_calibration_error(liked, p**2) > 0.1
     assert metrics.expected_calibration_error(np.array([True]), np.array([1.0])) == 0
     assert np.isnan(metrics.expected_calibration_error(np.zeros(0, bool), np.zeros(0)))
+
+
+@pytest.mark.parametrize("k", [1, 3, 20, 40])
+@pytest.mark.parametrize("levels", [2, 5, 1000], ids=["ties everywhere", "some ties", "none"])
+def test_one_order_for_all_users_gives_the_lists_that_a_score_each_gives(levels, k):
+    """Ties stand against positives; what is rated is walked past, also where it is most of the catalogue."""
+    random = np.random.default_rng(levels)
+    users, movies = 60, 30
+    scores = random.integers(0, levels, movies).astype(np.float32)
+    scores[random.integers(0, movies)] = np.nan
+    rated = random.random((users, movies)) < random.random((users, 1))
+    positive = (random.random((users, movies)) < 0.2) & ~rated
+    pairs = [np.nonzero(rated), np.nonzero(positive)]
+    each = metrics.best(np.broadcast_to(scores, (users, movies)), positive, ~rated, k)
+    one = metrics.best_of_one_order(scores, users, *pairs, k)
+    assert one.hits.shape == (users, min(k, movies))
+    np.testing.assert_array_equal(one.real, each.real)
+    np.testing.assert_array_equal(one.hits, each.hits)
+    np.testing.assert_array_equal(one.movies[one.real], each.movies[each.real])
+
+
+def test_the_best_are_those_of_a_whole_sort():
+    """With more columns than are looked at together, negative scores, ties, infinities and NaN."""
+    random = np.random.default_rng(0)
+    scores = random.normal(size=(40, 1500)).round(1).astype(np.float32)
+    scores[random.random(scores.shape) < 0.01] = np.nan
+    scores[0, :3] = [np.inf, -np.inf, -0.0]
+    positive, candidate = random.random(scores.shape) < 0.05, random.random(scores.shape) < 0.9
+    positive &= candidate
+    found = metrics.best(scores, positive, candidate, 10)
+    for user in range(40):
+        value = np.nan_to_num(scores[user], nan=np.finfo(np.float32).min, neginf=np.finfo(np.float32).min)
+        order = np.lexsort((np.arange(1500), positive[user], -value))
+        expected = order[candidate[user][order]][:10]
+        assert found.movies[user].tolist() == expected.tolist()
+        assert found.hits[user].tolist() == positive[user][expected].tolist()
