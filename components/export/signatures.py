@@ -243,7 +243,8 @@ class Serving(tf.Module):
         top, places = tf.math.top_k(scores, tf.clip_by_value(k, 0, self._num_movies))
         real = top > -np.inf
         if RETRIEVES in self._tables:
-            top = tf.sigmoid(top)
+            # The sigmoids of logits that are nearly the same may differ the other way, in the last bit.
+            top = tf.sort(tf.sigmoid(top), direction="DESCENDING")
         if self._same:
             liked = tf.where((users < self._num_users)[:, None], top, tf.gather(self._means, places))
         else:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What Keras and NLTK (which TFMA imports) take along where it is installed, for wrappers, plots and notebooks, and do
-# without where it is not.
-_OPTIONAL = ("IPython", "matplotlib", "sklearn")
+# What Keras and NLTK (which TFMA imports) take along where it is installed, for wrappers and plots, and do without
+# where it is not. IPython is not among them: TFMA is but half imported without.
+_OPTIONAL = ("matplotlib", "sklearn")
 
 
 @contextmanager

@@ -34,6 +34,18 @@ print(gc.isenabled(), gc.get_freeze_count() > 100_000)
     assert printed(script).split() == ["False", "False", "False", "True", "True"]
 
 
+def test_what_is_not_optional_is_whole() -> None:
+    """TFMA catches what cannot be imported, and goes on without."""
+    script = """
+from pipeline.runners.loading import loading
+with loading(search=False):
+    import pipeline.pipeline
+import tensorflow_data_validation as tfdv, tensorflow_model_analysis as tfma
+print(hasattr(tfma, "default_eval_shared_model"), hasattr(tfma, "__version__"), hasattr(tfdv, "GenerateStatistics"))
+"""
+    assert printed(script).split() == ["True", "True", "True"]
+
+
 def test_what_was_imported_before_stays() -> None:
     script = """
 import matplotlib
