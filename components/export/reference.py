@@ -61,7 +61,8 @@ def reference(
         (user, movie, genres, year),
         (user[few], np.full_like(movie[few], bucket), none, np.zeros(len(none), int)),
     ]
-    probability = [_predicted(likes.model, *part) for part in parts]
+    whole = likes.whole
+    probability = [_predicted(whole, *part) for part in parts]
     # Cold movies have rows in the extended model alone.
     cold = module.cold_ids[: len(user[few])]
     of_cold = module.transformed(tf.fill([len(cold)], ""), tf.constant(cold, tf.string))

@@ -42,6 +42,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.export import cold_start, similarity
+from components.export.blending import Blend, blended, product_of
 from components.export.cold_start import Crowd
 from components.export.products import product
 from components.models import all_pairs, movie_vectors
@@ -74,11 +75,20 @@ class Answering:
         crowd: What unknown users are told, from the rows that the model was trained on.
         own_dim: How many dimensions of its movies' vectors are its own, before those of a regression that has joined
             it; None: all.
+        other: A model that recommends, whose logits have a part in the probability of a like, by `blend`.
+        blend: Which part.
     """
 
     model: keras.Model
     crowd: Crowd
     own_dim: int | None = None
+    other: keras.Model | None = None
+    blend: Blend | None = None
+
+    @property
+    def whole(self) -> keras.Model:
+        """The model, and what has a part in what it says."""
+        return blended(self.model, self.other, self.blend) if self.blend else self.model
 
     def vectors(self, movies: Mapping[str, Any]) -> np.ndarray:
         """Its own vectors, float32 (M, D), of the inputs of M movies by name."""
@@ -99,7 +109,6 @@ class Serving(tf.Module):
     ) -> None:
         super().__init__(name="marquee")
         model, crowd = retrieval.model, retrieval.crowd
-        self._inputs = [tensor.name for tensor in likes.model.inputs]
         self.transform_graph = TransformGraph(transform)
         self._label_spec = transform.raw_feature_spec()
         self._request_spec = {
@@ -157,6 +166,10 @@ class Serving(tf.Module):
         )
         known, cold = columns[: len(catalogue)], columns[len(catalogue) :]
         self.likes = cold_start.with_cold_movies(likes.model, known, likes.crowd.counts, cold)
+        if likes.blend:
+            other = cold_start.with_cold_movies(likes.other, known, crowd.counts, cold)
+            self.likes = blended(self.likes, other, likes.blend)
+        self._inputs = [tensor.name for tensor in self.likes.inputs]
         of_cold = cold_start.cold_probability(likes.crowd, known, cold)
         # Variables, not constants: a graph is limited to 2 GB.
         self._means = tf.Variable(np.append(likes.crowd.probability, of_cold), trainable=False, name="means")
@@ -176,6 +189,10 @@ class Serving(tf.Module):
             name: product(of, self._num_users, of_catalogue, by_crowd)
             for name, (of, by_crowd) in told.items()
         }
+        if likes.blend:
+            other = product(likes.other, self._num_users, of_catalogue, crowd.blend)
+            own = self.products[LIKES]
+            self.products[LIKES] = product_of(own, other, likes.blend) if own and other else None
         self._tables = {
             name: [
                 tf.Variable(values, trainable=False, name=f"{name}_{key}") for key, values in vars(of).items()

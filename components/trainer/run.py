@@ -9,6 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import tensorflow_transform as tft
 from pydantic import TypeAdapter
 from tfx.components.trainer.fn_args_utils import FnArgs
 
+from components.export import blending
 from components.export.cold_start import crowd, design
 from components.export.export import Answering, export, read_movies
 from components.models import AnyModelConfig, VocabularySizes, movie_vectors
@@ -29,7 +31,7 @@ from components.shared.artifacts import RETRIEVAL, RUN_SUMMARY
 from components.trainer import warm_start
 from components.trainer.input import read_catalogue, read_examples
 from components.trainer.projector import write_projector
-from components.trainer.training import Start, fit
+from components.trainer.training import History, Start, fit
 
 _CONFIG: TypeAdapter[ModelConfig] = TypeAdapter(AnyModelConfig)
 
@@ -61,13 +63,22 @@ def run_fn(fn_args: FnArgs) -> None:
     catalogue = read_catalogue(movies, transform)
     label = features.LabelRule.model_validate(fn_args.custom_config["label"])
     answering: list[Answering] = []
+    histories: list[History] = []
     summary: dict[str, Any] = {}
     for prefix, config in configs:
-        found, figures = _trained(
+        found, history, figures = _trained(
             fn_args, config, transform, train, evaluation, catalogue, label, prefix.rstrip("_")
         )
         answering.append(found)
+        histories.append(history)
         summary |= {f"{prefix}{name}": value for name, value in figures.items()}
+    if [config.objective for _, config in configs] == [features.LIKE, features.INTERACTION]:
+        likes, recommends = histories
+        blend = blending.fit(likes.held_logits, recommends.held_logits, labels(evaluation, label))
+        if blend:
+            blend = blend.of_calibrated(answering[0].model, recommends.alone)
+            answering[0] = replace(answering[0], other=recommends.alone, blend=blend)
+            summary["blend_weight"] = blend.other
     user, movie = (features.transformed_name(key) for key in (features.USER_KEY, features.MOVIE_KEY))
     export(
         fn_args.serving_model_dir,
@@ -104,7 +115,7 @@ def _trained(
     catalogue: Mapping[str, np.ndarray],
     label: features.LabelRule,
     logs: str,
-) -> tuple[Answering, dict[str, Any]]:
+) -> tuple[Answering, History, dict[str, Any]]:
     """Trains a model and leaves what the next one may start from; its figures by name. `logs` is a folder's name."""
     sizes = vocabulary_sizes(transform)
     tokens = {key: transform.vocabulary_by_name(key) for key in features.VOCABULARY_KEYS}
@@ -139,18 +150,22 @@ def _trained(
     warm_start.save(Path(fn_args.serving_model_dir).parent, config, history.weights, tokens)
     # A regression that has joined is not what movies are compared by.
     own_dim = config.embedding_dim if history.joined else None
-    return Answering(model, everybody, own_dim), {
-        "model_name": config.name,
-        "parameters": int(model.count_params()),
-        "best_epoch": history.best_epoch,
-        "epochs": len(history.metrics["loss"]),
-        "monitor": history.monitor,
-        "embedding_l2": float(history.embedding_l2 or config.embedding_l2),
-        **({"item_item_weight": float(history.joined.weight)} if history.joined else {}),
-        "training_cpu_seconds": history.training_cpu_seconds,
-        **{name: float(value) for name, value in history.best.items()},
-        **started_from,
-    }
+    return (
+        Answering(model, everybody, own_dim),
+        history,
+        {
+            "model_name": config.name,
+            "parameters": int(model.count_params()),
+            "best_epoch": history.best_epoch,
+            "epochs": len(history.metrics["loss"]),
+            "monitor": history.monitor,
+            "embedding_l2": float(history.embedding_l2 or config.embedding_l2),
+            **({"item_item_weight": float(history.joined.weight)} if history.joined else {}),
+            "training_cpu_seconds": history.training_cpu_seconds,
+            **{name: float(value) for name, value in history.best.items()},
+            **started_from,
+        },
+    )
 
 
 def _start(

@@ -16,6 +16,7 @@ from components.models import (
     MOVIE_BIAS,
     VocabularySizes,
     build_model,
+    logits,
 )
 from components.models.hyperparameters import ModelConfig
 from components.models.layers import IdEmbedding
@@ -23,7 +24,7 @@ from components.trainer.joining import Joined, choose, join, joins
 from components.trainer.losses import TASKS, Task
 from components.trainer.rows import MOVIE, Arrays, Rows
 from components.trainer.steps import Program, compiled
-from components.trainer.validation import NDCG, RankingValidation, adjust, calibrate, like_validation
+from components.trainer.validation import NDCG, RankingValidation, adjust, calibrate, like_validation, predict
 from components.trainer.warm_start import layer_weights
 
 # Called after each epoch with its number, from 1, and its metrics.
@@ -74,6 +75,8 @@ class History:
         examples: Rows trained on: positives and negatives of all epochs.
         weights: Arrays of each trained layer at the best epoch, before the model was trained afresh.
         joined: The regression of each movie on the others that has joined a dot product, see `joining`.
+        alone: The model, without that regression.
+        held_logits: Of the validation rows, float32 (N,), by `alone` before it was trained afresh; none without rows.
         embedding_l2: The configured strength times the factor that was chosen, which all other penalties have, too.
     """
 
@@ -84,6 +87,8 @@ class History:
     seconds: float
     training_cpu_seconds: float
     examples: int
+    alone: keras.Model
+    held_logits: np.ndarray
     weights: Mapping[str, list[np.ndarray]] = field(default_factory=dict)
     joined: Joined | None = None
     embedding_l2: float = 0.0
@@ -129,13 +134,24 @@ def fit(
         recorded = found.metrics
         adjust(config, model)
         weights = layer_weights(model)
-        joined = Joined() if joins(config) else None
+        joined, alone = Joined() if joins(config) else None, model
         model = join(config, model, train, joined) if joined else model
         calibrate(config, model, train, None)
         best = len(recorded["loss"])
         seconds = time.perf_counter() - started
+        none = np.zeros(0, np.float32)
         return model, History(
-            recorded, "loss", best, False, seconds, found.seconds, found.examples, weights, joined
+            recorded,
+            "loss",
+            best,
+            False,
+            seconds,
+            found.seconds,
+            found.examples,
+            alone,
+            none,
+            weights,
+            joined,
         )
     monitor, sign = ("val_loss", 1) if config.objective == "like" else (NDCG, -1)
     ranking = RankingValidation(train, held) if config.objective == "interaction" else None
@@ -157,6 +173,7 @@ def fit(
     model.set_weights(found.weights)
     weights = layer_weights(model)
     adjust(config, model)
+    held_logits, alone = predict(logits(model), held), model
     joined = choose(config, model, train, ranking) if ranking and joins(config) else None
     if config.refit:
         # Fitted on rows that are not trained on yet; a joined model is calibrated as a whole instead.
@@ -165,6 +182,7 @@ def fit(
         model, again = plan.model, _train(plan, factor, None, None)
         spent, seen = spent + again.seconds, seen + again.examples
         adjust(config, model)
+        alone = model
         if calibration:
             model.get_layer(CALIBRATION).calibrate(*calibration)
         elif joined:
@@ -183,6 +201,8 @@ def fit(
         seconds,
         spent,
         seen,
+        alone,
+        held_logits,
         weights,
         joined,
         config.embedding_l2 * factor,

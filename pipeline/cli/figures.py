@@ -120,7 +120,10 @@ def _vocabularies(node: Node) -> str:
 
 def _training(node: Node) -> str:
     of = _properties(node, "model")
-    return "; ".join(map(_trained, of["objective"].split("+"), (of, of_retrieval(of))))
+    text = "; ".join(map(_trained, of["objective"].split("+"), (of, of_retrieval(of))))
+    if "blend_weight" in of:
+        text += f"; in the probability of a like its logit counts {of['blend_weight']:.2f}"
+    return text
 
 
 def _trained(objective: str, of: dict[str, Any]) -> str:

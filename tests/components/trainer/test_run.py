@@ -123,6 +123,29 @@ def test_of_two_models_each_starts_from_the_weights_of_its_own_and_one_export_ha
     assert (summary["warm_start"], summary["retrieval_warm_start"]) == ("yes", "yes")
 
 
+def test_what_recommends_has_a_part_in_a_like_where_it_helps(arguments, monkeypatch):
+    """`predict` says what the regression on eval says of the logits of both; so does `recommend`."""
+    import tensorflow as tf
+
+    from components.export import blending
+    from components.trainer.run import run_fn
+
+    monkeypatch.setattr(blending, "_LEAST_GAIN", -1.0)  # however little
+    retrieval = {"name": "dot_product", "objective": "interaction", "epochs": 4, "item_item": 2}
+    run_fn(arguments("both", retrieval=retrieval))
+    summary = json.loads((Path(arguments("both").model_run_dir) / RUN_SUMMARY).read_text())
+    assert summary["blend_weight"] >= 0
+    signatures = tf.saved_model.load(arguments("both").serving_model_dir).signatures
+    answer = signatures["recommend"](
+        user_ids=tf.constant(["cid", "ann"]), k=tf.constant(3), exclude_rated=tf.constant(False)
+    )
+    for user, movies, probability in zip(
+        ("cid", "ann"), answer["movie_ids"], answer["probability"], strict=True
+    ):
+        liked = signatures["predict"](user_ids=tf.constant([user] * 3), movie_ids=movies)
+        np.testing.assert_allclose(probability, liked["probability"], rtol=1e-5)
+
+
 def test_a_model_from_outside_is_searched_in_its_own_space(arguments):
     from components.tuner.run import tuner_fn
     from components.tuner.settings import TuningSettings
