@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from pipeline.cli.console import PlainConsole as Console
     from pipeline.config import PipelineConfig
+    from pipeline.operations.served import ServedModel
     from pipeline.state.runs import Run
 
 
@@ -147,10 +148,7 @@ def _what_now(console: Console, config: PipelineConfig, flags: str, *lines: str)
 
 
 def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
-    """Prints the verdict and, if there is a served model, recommendations for a typical user."""
-    from components.shared.features import USER_KEY
-    from pipeline.cli.console import spinner
-
+    """Prints the verdict and, if a new model is served, recommendations for a typical user."""
     summary = done.summary()
     blessed = bool(summary.get("blessed"))
     metrics = reached(summary)
@@ -194,6 +192,19 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
             f" `{command_name()} history{flags}` says why.",
             soft_wrap=True,
         )
+    if done.state != "cached":  # where it is as before, and loading it takes longer than all the rest
+        _show(console, done, served)
+    console.print()
+    for command in ("recommend USER_ID", "similar TITLE", "status"):
+        console.print(f"Next: {command_name()} {command}{flags}", soft_wrap=True)
+    return True
+
+
+def _show(console: Console, done: Run, served: ServedModel) -> None:
+    """Prints what a typical user has rated best, and what they are recommended."""
+    from components.shared.features import USER_KEY
+    from pipeline.cli.console import spinner
+
     with spinner(console, "Asking the served model..."):
         examples = done.nodes[EXAMPLE_GEN].output("examples")
         assert examples
@@ -204,10 +215,6 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
     best = ", ".join(str(served.movies.get(id_) or id_) for id_ in typical[RATED_BEST])
     console.print(f"User {user}, the median by number of ratings, rated best: {best}", soft_wrap=True)
     print_answers(console, answers, [f"Recommended to user {user}"], "score")
-    console.print()
-    for command in ("recommend USER_ID", "similar TITLE", "status"):
-        console.print(f"Next: {command_name()} {command}{flags}", soft_wrap=True)
-    return True
 
 
 def _tell_if_forced(console: Console, config: PipelineConfig, done: Run) -> None:

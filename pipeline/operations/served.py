@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +17,20 @@ import pyarrow.parquet as pq
 from components.pusher.versions import missing
 from components.shared.errors import ModelError
 from pipeline.state.runs import pushed_versions
+
+
+def tensorflow() -> Any:
+    """TensorFlow; where it is imported here, without Keras, which no export needs and takes as long again."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    barred = []
+    if "tensorflow" not in sys.modules:
+        barred = [name for name in ("keras", "tf_keras") if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(barred))  # type: ignore[arg-type]  # None is Python's mark of a missing one
+    try:
+        return importlib.import_module("tensorflow")
+    finally:
+        for name in barred:
+            del sys.modules[name]
 
 
 @dataclass(frozen=True)
@@ -79,7 +95,7 @@ class ServedModel:
 
     def recommend(self, user_ids: Sequence[str], k: int, exclude_rated: bool) -> list[Answer]:
         """The k best movies for each user, without those the user has rated where `exclude_rated`."""
-        import tensorflow as tf
+        tf = tensorflow()
 
         answer = self._signatures["recommend"](
             user_ids=tf.constant(list(map(os.fsencode, user_ids))),
@@ -90,7 +106,7 @@ class ServedModel:
 
     def similar(self, movie_ids: Sequence[str], k: int) -> list[Answer]:
         """The k movies nearest to each in the model's embedding, with their likeness."""
-        import tensorflow as tf
+        tf = tensorflow()
 
         answer = self._signatures["similar_movies"](
             movie_ids=tf.constant(list(map(os.fsencode, movie_ids))), k=tf.constant(k)
@@ -137,15 +153,14 @@ class ServedModel:
 
     def _catalogue(self) -> list[str]:
         """Ids of the movies that can be recommended, most rated first."""
-        import tensorflow as tf
+        tf = tensorflow()
 
         answer = self._signatures["score_catalogue"](user_ids=tf.constant([], tf.string))
         return [id_.decode() for id_ in answer["movie_ids"].numpy()]
 
     @cached_property
     def _signatures(self) -> Any:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        import tensorflow as tf
+        tf = tensorflow()
 
         try:
             self._loaded = tf.saved_model.load(str(self.path))  # the signatures do not keep it alive
