@@ -185,14 +185,15 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
     for warning in summary.get("warnings", []):
         console.headed("Warning", "yellow", f": {warning}")
     served = _served(config)
-    console.headed("Served", "bold green", f":  {short(served.path)}")
+    unchanged = done.state == "cached" and served.path.name == summary.get("version")
+    console.headed("Served", "bold green", f":  {short(served.path)}{', as before' if unchanged else ''}")
     if served.path.name != summary.get("version"):
         console.print(
             f"This run's model is version {summary.get('version')}, which was rolled back or followed by another;"
             f" `{command_name()} history{flags}` says why.",
             soft_wrap=True,
         )
-    if done.state != "cached":  # where it is as before, and loading it takes longer than all the rest
+    if not unchanged:  # or loading it would take as long as half of the rest
         _show(console, done, served)
     console.print()
     for command in ("recommend USER_ID", "similar TITLE", "status"):

@@ -166,6 +166,9 @@ def test_evaluation_is_that_of_the_stock_evaluator(workspace, tmp_path, number):
 def test_unchanged_second_run_is_cached_and_pushes_nothing(workspace):
     assert workspace.second.returncode == 0
     assert "every component came from the cache" in workspace.second.stdout
+    # What is served is as before, and is not asked again.
+    assert ", as before" in workspace.second.stdout
+    assert "rated best" not in workspace.second.stdout
     first, second = workspace.runs()[:2]
     assert second.state == "cached"
     assert {node.state for node in second.nodes.values() if not node.resolver} == {"cached"}
