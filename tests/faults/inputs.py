@@ -159,7 +159,7 @@ content("semicolons", lambda place: text(place).replace(",", ";").encode(), "sep
 content("a column there twice", lambda place: text(place).replace("rating,", "userId,", 1).encode(), "userId")
 content("cut within a row", lambda place: text(place).encode()[:-14], "cut short")
 content("one row", lambda place: "\n".join(lines(place.rows[:1])).encode(), "too few ratings")
-content("thirty rows", lambda place: "\n".join(lines(place.rows[:30])).encode(), "too few ratings")
+content("thirty rows", lambda place: "\n".join(lines(place.rows[:30])).encode(), "minimum")
 content("three hundred rows", lambda place: "\n".join(lines(place.rows[:300])).encode(), "minimum")
 
 
@@ -480,7 +480,7 @@ for _name, _set, *_says in (
     ("no key", "=3", "key=value"),
     ("a key below a value", "root.inner=3", "root"),
     ("an unknown model", "model.name=gpt", "one of"),
-    ("an option of another model", "model.hidden_units=[8]", "hidden_units"),
+    ("an option of another model", "model.use_bias=false", "use_bias"),
     ("no epochs", "model.epochs=0", "model.epochs"),
     ("a negative dimension", "model.embedding_dim=-1", "model.embedding_dim"),
     ("text for a number", "model.learning_rate=fast", "model.learning_rate"),
