@@ -11,7 +11,6 @@ import os
 import time
 from typing import Any, ClassVar
 
-from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from tfx import types
 from tfx.components.example_validator.executor import DEFAULT_FILE_NAME
@@ -20,12 +19,11 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
-from tfx.utils import io_utils
 
 from components.data_gate import counts, rules
 from components.data_gate.findings import DAY, Data, Expectations, Finding
 from components.data_gate.settings import DataGateSettings
-from components.shared.artifact_types import DataVerdict
+from components.shared.artifact_types import DataVerdict, read_schema
 from components.shared.artifacts import FINDINGS_FILE, TRAIN_LIKED, TRAIN_ROWS, WARNINGS, WITHOUT_TIMES
 from components.shared.errors import DataError
 from components.shared.features import LabelRule
@@ -51,7 +49,7 @@ class Executor(base_executor.BaseExecutor):
                 first of them, and the log all.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        schema = read_schema(artifact_utils.get_single_uri(input_dict["schema"]))
+        schema = read_schema(artifact_utils.get_single_instance(input_dict["schema"]))
         expectations = Expectations(
             time.time(),
             bool(exec_properties["expect_genres"]),
@@ -220,12 +218,6 @@ def read_data(
         examples.get_int_custom_property("num_duplicates"),
         times=not examples.get_int_custom_property(WITHOUT_TIMES),
     )
-
-
-def read_schema(uri: str) -> schema_pb2.Schema:
-    """The schema in a Schema artifact."""
-    content = fileio.open(io_utils.get_only_uri_in_dir(uri)).read()
-    return text_format.Parse(content, schema_pb2.Schema())
 
 
 def read_anomalies(anomalies: types.Artifact) -> dict[str, anomalies_pb2.Anomalies]:

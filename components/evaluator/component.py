@@ -23,6 +23,7 @@ from tfx.types.component_spec import ExecutionParameter
 from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 
 from components.evaluator.extractor import slices_extractor
+from components.shared.artifact_types import read_schema
 from components.shared.artifacts import EVALUATOR, FAILURES
 from components.shared.errors import DataError
 from components.shared.fingerprint import code_fingerprint
@@ -78,8 +79,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             for spec in config.model_specs
         ]
         (schema,) = input_dict[standard_component_specs.SCHEMA_KEY]
-        features = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)).feature
-        raw = [feature.name for feature in features if feature.type == schema_pb2.BYTES]
+        raw = [feature.name for feature in read_schema(schema).feature if feature.type == schema_pb2.BYTES]
         examples = input_dict[standard_component_specs.EXAMPLES_KEY]
         paths = [
             path

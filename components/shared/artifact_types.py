@@ -1,4 +1,4 @@
-"""The types of artifacts that TFX does not have, and how properties are set.
+"""The types of artifacts that TFX does not have, how properties are set, and what a Schema artifact holds.
 
 What they are called and what files they hold is in `artifacts`.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
+from tfx.utils import io_utils
 
 
 class Movies(types.Artifact):
@@ -57,3 +59,8 @@ def set_properties(artifact: types.Artifact, values: Mapping[str, str | int | fl
             artifact.set_int_custom_property(name, value)
         else:
             artifact.set_float_custom_property(name, value)
+
+
+def read_schema(artifact: types.Artifact) -> schema_pb2.Schema:
+    """The schema in a Schema artifact."""
+    return io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(artifact.uri))

@@ -22,9 +22,9 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types import standard_component_specs as specs
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
-from tfx.utils import io_utils
 
 from components.shared import columns
+from components.shared.artifact_types import read_schema
 from components.shared.fingerprint import code_fingerprint
 from components.shared.tfx_internals import STATISTICS_FILE
 from components.statistics_gen.top_values import TopValues
@@ -52,9 +52,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(input_dict[specs.EXAMPLES_KEY])
         statistics = artifact_utils.get_single_instance(output_dict[specs.STATISTICS_KEY])
-        schema = io_utils.SchemaReader().read(
-            io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict[specs.SCHEMA_KEY]))
-        )
+        schema = read_schema(artifact_utils.get_single_instance(input_dict[specs.SCHEMA_KEY]))
         statistics.split_names, statistics.span = examples.split_names, examples.span
         shards, paths = [], {}
         for split in artifact_utils.decode_split_names(examples.split_names):

@@ -20,10 +20,11 @@ from tfx.dsl.components.base import base_beam_executor, executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as specs
-from tfx.utils import io_utils, json_utils
+from tfx.utils import json_utils
 from tfx_bsl.tfxio import tf_example_record
 
 from components.shared import columns
+from components.shared.artifact_types import read_schema
 from components.shared.features import TRAIN_SPLIT, LabelRule
 from components.shared.fingerprint import code_fingerprint
 from components.transform.preprocessing import preprocessing_fn
@@ -51,9 +52,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             DataError: The examples cannot be read.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        schema = io_utils.SchemaReader().read(
-            io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(input_dict[specs.SCHEMA_KEY]))
-        )
+        schema = read_schema(artifact_utils.get_single_instance(input_dict[specs.SCHEMA_KEY]))
         train = artifact_utils.get_split_uris(input_dict[specs.EXAMPLES_KEY], TRAIN_SPLIT)
         uri = artifact_utils.get_single_uri(output_dict[specs.TRANSFORM_GRAPH_KEY])
         config = json_utils.loads(exec_properties[specs.CUSTOM_CONFIG_KEY])

@@ -20,11 +20,11 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx_bsl.coders import example_coder
 
-from components.data_gate.component import Executor, read_schema
+from components.data_gate.component import Executor
 from components.data_gate.settings import DataGateSettings
 from components.example_gen import component, detection, executor
 from components.example_gen.settings import IngestSettings
-from components.shared.artifact_types import DataVerdict
+from components.shared.artifact_types import DataVerdict, read_schema
 from components.shared.artifacts import FINDINGS_FILE
 from components.shared.errors import DataError
 from components.shared.features import SPLITS, LabelRule
@@ -127,7 +127,7 @@ def _statistics(examples: Any, schema: Any, folder: Path) -> Any:
     statistics = standard_artifacts.ExampleStatistics()
     statistics.uri = str(folder / "statistics")
     statistics.split_names = artifact_utils.encode_split_names(list(SPLITS))
-    options = tfdv.StatsOptions(schema=read_schema(schema.uri))
+    options = tfdv.StatsOptions(schema=read_schema(schema))
     decoder = example_coder.ExamplesToRecordBatchDecoder()
     for split in SPLITS:
         shards = sorted(map(str, Path(artifact_utils.get_split_uri([examples], split)).iterdir()))
