@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,17 @@ import pyarrow.parquet as pq
 
 from components.pusher.versions import missing
 from components.shared.errors import ModelError
+from components.shared.imports import left_out
 from pipeline.state.runs import pushed_versions
 
 
 def tensorflow() -> Any:
     """TensorFlow; where it is imported here, without Keras, which no export needs and takes as long again."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    barred = []
     if "tensorflow" not in sys.modules:
-        barred = [name for name in ("keras", "tf_keras") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(barred))  # type: ignore[arg-type]  # None is Python's mark of a missing one
-    try:
-        return importlib.import_module("tensorflow")
-    finally:
-        for name in barred:
-            del sys.modules[name]
+        with left_out("keras", "tf_keras"):
+            import_module("tensorflow")
+    return sys.modules["tensorflow"]
 
 
 @dataclass(frozen=True)

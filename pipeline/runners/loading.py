@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from components.shared.imports import left_out
+
 # What Keras and NLTK (which TFMA imports) take along where it is installed, for wrappers and plots, and do without
 # where it is not. IPython is not among them: TFMA is but half imported without.
 _OPTIONAL = ("matplotlib", "sklearn")
@@ -25,15 +27,12 @@ def loading(search: bool) -> Iterator[None]:
     if "tfx" in sys.modules:
         yield
         return
-    left_out = [] if search else [name for name in _OPTIONAL if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(left_out))  # type: ignore[arg-type]  # None is Python's mark of a missing one
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        yield
+        with left_out(*(() if search else _OPTIONAL)):
+            yield
     finally:
-        for name in left_out:
-            del sys.modules[name]
         gc.freeze()
         if was_enabled:
             gc.enable()
