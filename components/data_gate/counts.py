@@ -127,11 +127,11 @@ def count_batches(
             counts.newest = newest if counts.newest is None else max(newest, counts.newest)
             counts.in_future += int(np.count_nonzero(times > future_after))
         if not users.null_count and not movies.null_count and len(ratings) == batch.num_rows:
-            of_user = _hashes(users, "user")
+            of_user = columns.hashes(users, "marquee-user")
             own = of_user < limit if limit < 2**64 else slice(None)
             of_user = of_user[own]
             # Odd multiplier: a swap of user and movie is another pair.
-            keys = of_user * np.uint64(0x9E3779B97F4A7C15) + _hashes(movies, "movie")[own]
+            keys = of_user * np.uint64(0x9E3779B97F4A7C15) + columns.hashes(movies, "marquee-movie")[own]
             pairs.append((of_user, keys, ratings[own]))
             kept += len(keys)
             while kept > _MAX_PAIRS:
@@ -182,12 +182,3 @@ def _bounds(schema: schema_pb2.Schema) -> Iterator[tuple[str, tuple[float, float
             bound = getattr(feature, domain)
             low = bound.min if bound.HasField("min") else -np.inf
             yield feature.name, (low, bound.max if bound.HasField("max") else np.inf)
-
-
-def _hashes(values: pa.DictionaryArray, salt: str) -> np.ndarray:
-    """A 64-bit hash of each value, the same in every process."""
-    names = values.dictionary.to_numpy(zero_copy_only=False)
-    hashes = pd.util.hash_array(
-        names.astype(object), hash_key=f"marquee-{salt}"[:16].ljust(16), categorize=False
-    )
-    return hashes[values.indices.to_numpy()]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -62,7 +61,7 @@ def keys(uris: Iterable[str], times: bool = True) -> np.ndarray:
     parts = [np.zeros(0, np.uint64)]
     for uri in uris:
         for batch in columns.batches(uri, names):
-            users, movies = (_hashes(batch.column(name)) for name in names[:2])
+            users, movies = (columns.hashes(batch.column(name)) for name in names[:2])
             # Odd multipliers: a swap of user and movie is another row.
             hashes = (users * np.uint64(0x9E3779B97F4A7C15) + movies) * np.uint64(0xC2B2AE3D27D4EB4F)
             if times:
@@ -99,8 +98,3 @@ def _codes(parts: Iterable[pa.ChunkedArray]) -> tuple[np.ndarray, np.ndarray]:
     encoded = whole.indices.dictionary_encode()
     ids = whole.dictionary.take(encoded.dictionary).to_numpy(zero_copy_only=False)
     return encoded.indices.to_numpy().astype(np.int64), ids
-
-
-def _hashes(values: pa.DictionaryArray) -> np.ndarray:
-    names = values.dictionary.to_numpy(zero_copy_only=False).astype(object)
-    return pd.util.hash_array(names, categorize=False)[values.indices.to_numpy()]

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterator
 from itertools import chain
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tfx.dsl.io import fileio
@@ -107,6 +108,14 @@ def of_shard(shard: str, names: Collection[str], rows: int = _GROUP_ROWS) -> Ite
 def as_decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The same rows as tfx_bsl decodes tf.Examples: a list a row in every column, which TFDV and TFT expect."""
     return pa.RecordBatch.from_arrays([_lists(column) for column in batch.columns], batch.schema.names)
+
+
+def hashes(ids: pa.DictionaryArray, salt: str | None = None) -> np.ndarray:
+    """A 64-bit hash of each id, uint64 (N,), the same in every process; another for each salt."""
+    names = ids.dictionary.to_numpy(zero_copy_only=False).astype(object)
+    key = {} if salt is None else {"hash_key": salt[:16].ljust(16)}
+    found: np.ndarray = pd.util.hash_array(names, categorize=False, **key)
+    return found[ids.indices.to_numpy()]
 
 
 def _lists(column: pa.Array) -> pa.LargeListArray:
