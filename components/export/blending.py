@@ -80,10 +80,7 @@ def product_of(likes: Product, recommends: Product, blend: Blend) -> Product:
     """The tables of a blend, of those of its models; unknown users are told what that of likes tells them."""
     known = [blend.own * likes.users[:-1, :-1], blend.other * recommends.users[:-1, :-1]]
     number = len(known[0])
-    users = np.concatenate([*known, np.full((number, 1), blend.offset), np.zeros((number, 1))], axis=1)
-    stranger = np.append(np.zeros(users.shape[1] - 1), 1)[None]
+    known += [np.full((number, 1), blend.offset), np.zeros((number, 1))]
     movies = [likes.movies[:, :-1], recommends.movies[:, :-1], np.ones((len(likes.movies), 1))]
-    return Product(
-        np.concatenate([users, stranger]).astype(np.float32),
-        np.concatenate([*movies, likes.movies[:, -1:]], axis=1).astype(np.float32),
-    )
+    movies.append(likes.movies[:, -1:])
+    return Product.of(np.concatenate(known, axis=1), np.concatenate(movies, axis=1))

@@ -38,6 +38,12 @@ class Product:
     users: np.ndarray
     movies: np.ndarray
 
+    @staticmethod
+    def of(known: np.ndarray, movies: np.ndarray) -> Product:
+        """With the rows of known users (U, E): that of unknown ones takes the movies' last column alone."""
+        stranger = np.append(np.zeros(known.shape[1] - 1), 1)[None]
+        return Product(np.concatenate([known, stranger]).astype(np.float32), movies.astype(np.float32))
+
 
 def product(
     model: keras.Model, num_users: int, movies: Mapping[str, np.ndarray], of_crowd: np.ndarray
@@ -71,11 +77,9 @@ def product(
 
     nothing = np.zeros((num_users, 1))
     known = [slope * np.concatenate(parts), slope * of_users + offset, ones(num_users), nothing]
-    rows = np.concatenate(known, axis=1)
-    stranger = np.append(np.zeros(rows.shape[1] - 1), 1)[None]
     told = logit(np.clip(of_crowd.astype(np.float64), _LEAST, 1 - _LEAST))[:, None]
-    columns = np.concatenate([vectors, ones(num_movies), slope * of_movies, told], axis=1).astype(np.float32)
-    found = Product(np.concatenate([rows, stranger]).astype(np.float32), columns)
+    columns = [vectors, ones(num_movies), slope * of_movies, told]
+    found = Product.of(np.concatenate(known, axis=1), np.concatenate(columns, axis=1))
     few = np.unique(np.linspace(0, num_users - 1, _CHECKED).astype(int))
     expected = slope * np.asarray(pair_logits(model, {USER: few}, movies)) + offset
     error = np.abs(found.users[few] @ found.movies.T - expected).max()
