@@ -49,6 +49,36 @@ def write_examples(split: Path, rows: list[tuple[str, str, float, list[str]]] = 
     return str(split)
 
 
+def run_executor(
+    executor: type, examples: Path, folder: Path, key: str, out: Any, properties: dict[str, Any]
+) -> None:
+    """Runs an executor on real Beam, on raw examples and the curated schema.
+
+    Args:
+        executor: Its class.
+        examples: The folder of the examples, with all splits.
+        folder: For all else; the output is in `folder / key`.
+        key: Of the output.
+        out: The artifact for it.
+        properties: The execution properties.
+    """
+    from tfx.dsl.components.base import base_beam_executor
+    from tfx.types import standard_artifacts
+
+    from pipeline.pipeline import BEAM_ARGS
+    from tests.conftest import REPOSITORY
+
+    raw, schema = standard_artifacts.Examples(), standard_artifacts.Schema()
+    raw.uri, raw.split_names = str(examples), '["train", "eval", "test"]'
+    schema.uri, out.uri = str(folder / "schema"), str(folder / key)
+    Path(schema.uri).mkdir(parents=True)
+    (Path(schema.uri) / "schema.pbtxt").write_bytes((REPOSITORY / "schema/schema.pbtxt").read_bytes())
+    context = base_beam_executor.BaseBeamExecutor.Context(
+        beam_pipeline_args=BEAM_ARGS, tmp_dir=str(folder / "tmp"), unique_id="1"
+    )
+    executor(context).Do({"examples": [raw], "schema": [schema]}, {key: [out]}, properties)
+
+
 @dataclass(frozen=True)
 class Transformed:
     """The rows that Transform makes of ROWS, and its output."""

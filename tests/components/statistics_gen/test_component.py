@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx.components.statistics_gen import executor as stock
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 
 from components.shared import columns
@@ -15,32 +14,16 @@ from components.shared.errors import DataError
 from components.shared.features import SPLITS
 from components.shared.tfx_internals import files_of_splits
 from components.statistics_gen import component
-from pipeline.pipeline import BEAM_ARGS
-from tests.components.conftest import ROWS, write_examples
-from tests.conftest import REPOSITORY
+from tests.components.conftest import ROWS, run_executor, write_examples
 
 Statistics = dict[str, statistics_pb2.DatasetFeatureStatistics]
 
 
 def run(executor: type, examples: Path, folder: Path) -> dict[str, Statistics]:
     """Split -> feature -> its statistics."""
-    raw, schema, out = (
-        kind()
-        for kind in (
-            standard_artifacts.Examples,
-            standard_artifacts.Schema,
-            standard_artifacts.ExampleStatistics,
-        )
-    )
-    raw.uri, raw.split_names = str(examples), '["train", "eval", "test"]'
-    schema.uri, out.uri = str(folder / "schema"), str(folder / "statistics")
-    Path(schema.uri).mkdir(parents=True)
-    (Path(schema.uri) / "schema.pbtxt").write_bytes((REPOSITORY / "schema/schema.pbtxt").read_bytes())
-    context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=BEAM_ARGS, tmp_dir=str(folder / "tmp"), unique_id="1"
-    )
-    executor(context).Do({"examples": [raw], "schema": [schema]}, {"statistics": [out]}, {})
-    assert out.split_names == raw.split_names
+    out = standard_artifacts.ExampleStatistics()
+    run_executor(executor, examples, folder, "statistics", out, {})
+    assert out.split_names == '["train", "eval", "test"]'
     found = {}
     for split, path in files_of_splits(out.uri, "FeatureStats.pb").items():
         (dataset,) = statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes()).datasets

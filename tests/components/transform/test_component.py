@@ -6,39 +6,22 @@ from pathlib import Path
 
 import pytest
 import tensorflow_transform as tft
+from tfx import types
 from tfx.components.transform import executor as stock
-from tfx.dsl.components.base import base_beam_executor
-from tfx.types import channel_utils, standard_artifacts
+from tfx.types import standard_artifacts
 
 from components.shared import columns
 from components.shared.errors import DataError
 from components.shared.features import VOCABULARY_KEYS, LabelRule
 from components.transform.component import Executor, RatingsTransform
-from pipeline.pipeline import BEAM_ARGS
-from tests.components.conftest import ROWS, write_examples
-from tests.conftest import REPOSITORY
+from tests.components.conftest import ROWS, run_executor, write_examples
 
 
 def run(executor: type, examples: Path, folder: Path) -> tft.TFTransformOutput:
-    raw, schema, graph = (
-        kind()
-        for kind in (
-            standard_artifacts.Examples,
-            standard_artifacts.Schema,
-            standard_artifacts.TransformGraph,
-        )
-    )
-    raw.uri, raw.split_names = str(examples), '["train"]'
-    schema.uri, graph.uri = str(folder / "schema"), str(folder / "graph")
-    Path(schema.uri).mkdir(parents=True)
-    (Path(schema.uri) / "schema.pbtxt").write_bytes((REPOSITORY / "schema/schema.pbtxt").read_bytes())
-    node = RatingsTransform(*(channel_utils.as_channel([one]) for one in (raw, schema)), LabelRule(), 2)
-    context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=BEAM_ARGS, tmp_dir=str(folder / "tmp"), unique_id="1"
-    )
-    executor(context).Do(
-        {"examples": [raw], "schema": [schema]}, {"transform_graph": [graph]}, dict(node.exec_properties)
-    )
+    channels = (types.Channel(type=of) for of in (standard_artifacts.Examples, standard_artifacts.Schema))
+    node = RatingsTransform(*channels, LabelRule(), 2)
+    graph = standard_artifacts.TransformGraph()
+    run_executor(executor, examples, folder, "transform_graph", graph, dict(node.exec_properties))
     return tft.TFTransformOutput(graph.uri)
 
 
@@ -51,7 +34,7 @@ def test_vocabularies_and_features_are_those_of_the_stock_executor(ingested: Pat
     assert len(ours.vocabulary_by_name("user_id")) == 943
     assert ours.raw_metadata == theirs.raw_metadata
     assert ours.transformed_metadata == theirs.transformed_metadata
-    assert {path.name for path in (tmp_path / "ours/graph").iterdir()} == {
+    assert {path.name for path in (tmp_path / "ours/transform_graph").iterdir()} == {
         "metadata",
         "transform_fn",
         "transformed_metadata",
