@@ -21,6 +21,7 @@ from scipy.linalg import lapack
 # The strengths tried, as shares of the number of positives: what suits grows with it, on sets of 17,000 to 200,000.
 SHARES = (0.001, 0.002, 0.004, 0.008)
 LARGEST = 6000
+_STRIP = 256  # rows
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def fit(
         predicted = np.asarray(own.multiply((own.T @ inverse).T).sum(axis=0)).reshape(-1)
         return ItemItem(positives, inverse, chosen, ((1 - predicted) / strength).astype(np.float32))
     inverse = _inverse((own.T @ own).toarray(), strength)
-    return ItemItem(positives, inverse / np.diag(inverse), chosen, None)
+    inverse /= np.diag(inverse).copy()
+    return ItemItem(positives, inverse, chosen, None)
 
 
 def strengths(num_positives: int) -> list[float]:
@@ -152,13 +154,18 @@ def _inverse(gram: np.ndarray, strength: float) -> np.ndarray:
     """(gram + strength I)^-1 of a symmetric matrix, float32, by its Cholesky factor."""
     if not len(gram):  # without positives, which LAPACK calls an error
         return np.zeros((0, 0), np.float32)
-    gram = np.asfortranarray(gram, np.float64)
-    gram[np.diag_indices_from(gram)] += strength
-    factor, failed = lapack.dpotrf(gram, lower=1, overwrite_a=1)
-    inverse, wrong = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    # Its transpose is the same matrix, and has the order of LAPACK.
+    of_lapack = gram.T.astype(np.float64, order="F")
+    of_lapack[np.diag_indices_from(gram)] += strength
+    factor, failed = lapack.dpotrf(of_lapack, lower=1, overwrite_a=1)
+    found, wrong = lapack.dpotri(factor, lower=1, overwrite_c=1)
     if failed or wrong:
         raise ValueError(f"a Gram matrix with strength {strength:g} is not positive definite")
-    lower = np.tril(inverse.astype(np.float32), -1)
-    lower += lower.T
-    np.fill_diagonal(lower, np.diag(inverse))
-    return lower
+    # One half of it has been written, and is mirrored a strip at a time.
+    inverse = found.T.astype(np.float32, order="C")
+    for start in range(0, len(inverse), _STRIP):
+        end = start + _STRIP
+        corner = inverse[start:end, start:end]
+        corner[:] = np.triu(corner) + np.triu(corner, 1).T
+        inverse[end:, start:end] = inverse[start:end, end:].T
+    return inverse

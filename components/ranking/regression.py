@@ -5,24 +5,26 @@ logistic regression. Minimised is
 
     sum of log-losses + (|b_user|^2 + |b_movie|^2) / (2 c) + |w|^2 / (2 c_genre),
 
-the objective of scikit-learn's LogisticRegression(C=c) on one-hot users and movies where c_genre is c, at several times
+the objective of scikit-learn's LogisticRegression(C=c) on one-hot users and movies where c_genre is c, at many times
 the speed: the products with the one-hot columns are sums by user and by movie.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 from scipy.optimize import minimize
-from scipy.special import expit, log_expit
+from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     from components.ranking.floors import Ratings
 
-_ROWS = 100_000  # of which the genres are looked up at once
+_ROWS = 100_000  # at once, few enough to stay in the cache
+_CELLS = 1 << 17  # the same of the table of users and sets of genres
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,9 @@ class Biases:
 class Regression:
     """The rows of a log as a regression takes them; `fit` may be asked at several strengths.
 
+    Movies of the same genres have the same part of a user's logits: a block of users is a small table of users and sets
+    of genres, in which each row looks up one place, whatever the number of genres.
+
     Args:
         ratings: What to learn from.
         num_users: U; every user's code is below.
@@ -71,15 +76,26 @@ class Regression:
     """
 
     def __init__(self, ratings: Ratings, num_users: int, member: np.ndarray) -> None:
-        self._ratings, self._member, self._sizes = ratings, member, (num_users, *member.shape)
-        rows, genres = _genres_of(ratings.movies, member)
-        # Of all pairs of a user and a genre those that are in the log, as columns.
-        self._pairs, columns = np.unique(ratings.users[rows] * member.shape[1] + genres, return_inverse=True)
-        shape = (len(ratings), len(self._pairs))
-        first = np.searchsorted(rows, np.arange(len(ratings) + 1))
-        self._crossed = sparse.csr_matrix((np.ones(len(rows)), columns.reshape(-1), first), shape)
-        self._by_pair = self._crossed.T.tocsr()
+        self._member, self._num_users = member, num_users
+        order = np.argsort(ratings.users, kind="stable")
+        users, self._movies = ratings.users[order], ratings.movies[order]
+        self._liked = ratings.liked[order].astype(np.float64)
+        # The first column is of the user's bias.
+        columns = np.column_stack([np.ones(len(member), bool), member])
+        sets, set_of_movie = np.unique(columns, axis=0, return_inverse=True)
+        self._sets = sets.astype(np.float64)
+        at_once = min(_CELLS // max(len(sets), 1), _ROWS * num_users // max(len(users), 1))
+        bounds = np.append(np.arange(0, num_users, max(at_once, 1)), num_users)
+        starts = np.searchsorted(users, bounds)
+        self._blocks = [
+            (slice(*of_users), slice(*rows))
+            for of_users, rows in zip(pairwise(bounds), pairwise(starts), strict=True)
+        ]
+        first = np.repeat(bounds[:-1], np.diff(starts))
+        self._cells = (users - first) * len(sets) + set_of_movie.reshape(-1)[self._movies]
 
+    # Threads that wait for the next of many small products take more CPU seconds than the products.
+    @threadpool_limits.wrap(limits=1, user_api="blas")
     def fit(self, c: float, c_genre: float = 1.0, start: Biases | None = None) -> Biases:
         """The least of the objective.
 
@@ -88,60 +104,68 @@ class Regression:
             c_genre: The same of w.
             start: Where to start.
         """
-        ratings, (num_users, num_movies, num_genres) = self._ratings, self._sizes
-        of_user, of_movie = slice(1, num_users + 1), slice(num_users + 1, num_users + num_movies + 1)
-        of_pair = slice(of_movie.stop, None)
-        liked, number = ratings.liked.astype(np.float64), max(len(ratings), 1)
-        users = np.bincount(ratings.users, minlength=num_users)
-        movies = np.bincount(ratings.movies, minlength=num_movies)
-        counts = np.concatenate([[len(ratings)], users, movies, np.diff(self._by_pair.indptr)])
+        num_movies, num_genres = self._member.shape
+        number = max(len(self._liked), 1)
+        of_user = slice(1, 1 + self._num_users * (1 + num_genres))
+        of_movie = slice(of_user.stop, None)
+        counts = np.empty(of_user.stop + num_movies)
+        self._sums(np.ones(len(self._liked)), counts)
         penalty = np.full(len(counts), 1 / c)
-        penalty[0], penalty[of_pair] = 0, 1 / c_genre
+        penalty[0] = 0
+        _by_user(penalty[of_user], num_genres)[:, 1:] = 1 / c_genre
         # In units in which the curvature is about 1 for all: a user's count is hundreds of times another's, and L-BFGS
         # would take several times the steps.
         scale = 1 / np.sqrt(np.maximum(counts / 4 + penalty, 1e-12))
+        error = np.empty(len(self._liked))
 
         def loss(scaled: np.ndarray) -> tuple[float, np.ndarray]:
             weights = scaled * scale
-            logits = weights[0] + weights[of_user][ratings.users]
-            logits += weights[of_movie][ratings.movies]
-            if num_genres:
-                logits += self._crossed @ weights[of_pair]
-            error = expit(logits) - liked
-            gradient = penalty * weights
-            gradient[0] += error.sum()
-            gradient[of_user] += np.bincount(ratings.users, error, num_users)
-            gradient[of_movie] += np.bincount(ratings.movies, error, num_movies)
-            if num_genres:
-                gradient[of_pair] += self._by_pair @ error
-            # log(1 + exp(x)) is -log(expit(-x)).
-            value = -log_expit(-logits).sum() - liked @ logits + penalty @ weights**2 / 2
+            by_user, of_movies = _by_user(weights[of_user], num_genres), weights[of_movie]
+            value = penalty @ weights**2 / 2
+            for users, rows in self._blocks:
+                table = by_user[users] @ self._sets.T
+                logits = weights[0] + table.reshape(-1)[self._cells[rows]]
+                logits += of_movies[self._movies[rows]]
+                liked = self._liked[rows]
+                # exp of what is below 0 alone, once for both: log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)).
+                small = np.exp(-np.abs(logits))
+                value += np.maximum(logits, 0).sum() + np.log1p(small).sum() - liked @ logits
+                error[rows] = np.where(logits >= 0, 1, small) / (1 + small) - liked
+            gradient = np.empty(len(weights))
+            self._sums(error, gradient)
+            gradient += penalty * weights
             return value / number, gradient * scale / number
 
         first = np.zeros(len(counts))
         if start is not None:
-            pairs = start.genres.reshape(-1)[self._pairs] if start.genres.size else np.zeros(len(self._pairs))
-            first = np.concatenate([[start.intercept], start.users, start.movies, pairs]) / scale
+            genres = start.genres if start.genres.size else np.zeros((self._num_users, num_genres))
+            by_user = np.column_stack([start.users, genres])
+            first = np.concatenate([[start.intercept], by_user.reshape(-1), start.movies]) / scale
         found = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 300, "gtol": 1e-6}).x
         found *= scale
-        genres = np.zeros(num_users * num_genres, np.float32)
-        genres[self._pairs] = found[of_pair]
+        by_user = _by_user(found[of_user], num_genres)
         return Biases(
             float(found[0]),
-            found[of_user],
+            by_user[:, 0].copy(),
             found[of_movie],
-            genres.reshape(num_users, num_genres),
+            by_user[:, 1:].astype(np.float32),
             self._member,
             c,
             c_genre,
         )
 
+    def _sums(self, of_rows: np.ndarray, sums: np.ndarray) -> None:
+        """Writes the sums of a column (N,) over the rows of each weight to `sums`."""
+        num_movies, num_genres = self._member.shape
+        sums[0] = of_rows.sum()
+        by_user = _by_user(sums[1 : len(sums) - num_movies], num_genres)
+        for users, rows in self._blocks:
+            number = (users.stop - users.start) * len(self._sets)
+            cells = np.bincount(self._cells[rows], of_rows[rows], number)
+            by_user[users] = cells.reshape(-1, len(self._sets)) @ self._sets
+        sums[len(sums) - num_movies :] = np.bincount(self._movies, of_rows, num_movies)
 
-def _genres_of(movies: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The place in `movies` and the genre of each genre of each of them, in order; int64 (P,) both."""
-    owners, genres = np.nonzero(member)
-    first = np.searchsorted(owners, np.arange(len(member) + 1))
-    lengths = np.diff(first)[movies]
-    rows = np.repeat(np.arange(len(movies)), lengths)
-    place = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return rows, genres[first[movies][rows] + place]
+
+def _by_user(weights: np.ndarray, num_genres: int) -> np.ndarray:
+    """Each user's bias and weights of genres, as rows of the same memory."""
+    return weights.reshape(-1, 1 + num_genres)

@@ -16,7 +16,7 @@ from tests.pipeline.cli.test_interrupts import SIGNALS, check_ended, start, wait
 
 # Component -> a folder that appears when it runs, and seconds from then on, so that the middle of it is met.
 PLACES = {
-    "StatisticsGen": ("StatisticsGen/statistics", 0.5),
+    "StatisticsGen": ("StatisticsGen/statistics", 0.05),
     "Transform": ("Transform/transform_graph", 2.0),
     "MovieTuner": ("../tuning", 6.0),
     "MovieTrainer": ("MovieTrainer/model", 1.0),
