@@ -23,52 +23,7 @@ _COLUMNS = {
 }
 
 
-def read_examples(
-    splits: Sequence[str], transform: tft.TFTransformOutput, memory_mb: int = 4096
-) -> dict[str, np.ndarray]:
-    """What the transform graph makes of all examples of some splits, in the order of their shards.
-
-    Beyond `memory_mb` the arrays are memory-mapped from unnamed temporary files, which are gone with them.
-
-    Args:
-        splits: Folders of raw examples, such as `.../Split-train`.
-        transform: Output of Transform.
-        memory_mb: Of the arrays, in MiB.
-
-    Returns:
-        `user_id_xf`, `movie_id_xf`: int32, (N,); `liked_xf`: int8, (N,).
-
-    Raises:
-        DataError: A file cannot be read.
-    """
-    graph = _Graph(transform)
-    arrays = {}
-    with tempfile.TemporaryDirectory() as folder:
-        files = {key: (Path(folder) / key).open("w+b") for key in _COLUMNS}
-        number = 0
-        for split in splits:
-            for batch in columns.batches(split, _RAW, _BATCH):
-                ids = [
-                    part
-                    for column in (batch.column(key) for key in _RAW[:2])
-                    for part in (column.dictionary.to_numpy(zero_copy_only=False), column.indices.to_numpy())
-                ]
-                rows = graph.transformed(*ids, batch.column(features.RATING_KEY).to_numpy())
-                for key, kind in _COLUMNS.items():
-                    files[key].write(rows[key].numpy().astype(kind).tobytes())
-                number += batch.num_rows
-        small = number * sum(np.dtype(kind).itemsize for kind in _COLUMNS.values()) <= memory_mb * 2**20
-        for key, kind in _COLUMNS.items():
-            with files[key] as file:
-                file.flush()
-                arrays[key] = np.empty(0, kind)
-                if number:
-                    mapped = np.memmap(file, kind, mode="r", shape=(number,))
-                    arrays[key] = np.array(mapped) if small else mapped
-    return arrays
-
-
-class _Graph(tf.Module):
+class RowGraph(tf.Module):
     """The transform graph on batches of columns; a module, as its tables live as long as it does."""
 
     def __init__(self, transform: tft.TFTransformOutput) -> None:
@@ -102,6 +57,48 @@ class _Graph(tf.Module):
             }
         )
         return {key: rows[key] for key in _COLUMNS}
+
+
+def read_examples(splits: Sequence[str], graph: RowGraph, memory_mb: int = 4096) -> dict[str, np.ndarray]:
+    """What the transform graph makes of all examples of some splits, in the order of their shards.
+
+    Beyond `memory_mb` the arrays are memory-mapped from unnamed temporary files, which are gone with them.
+
+    Args:
+        splits: Folders of raw examples, such as `.../Split-train`.
+        graph: That of Transform.
+        memory_mb: Of the arrays, in MiB.
+
+    Returns:
+        `user_id_xf`, `movie_id_xf`: int32, (N,); `liked_xf`: int8, (N,).
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    arrays = {}
+    with tempfile.TemporaryDirectory() as folder:
+        files = {key: (Path(folder) / key).open("w+b") for key in _COLUMNS}
+        number = 0
+        for split in splits:
+            for batch in columns.batches(split, _RAW, _BATCH):
+                ids = [
+                    part
+                    for column in (batch.column(key) for key in _RAW[:2])
+                    for part in (column.dictionary.to_numpy(zero_copy_only=False), column.indices.to_numpy())
+                ]
+                rows = graph.transformed(*ids, batch.column(features.RATING_KEY).to_numpy())
+                for key, kind in _COLUMNS.items():
+                    files[key].write(rows[key].numpy().astype(kind).tobytes())
+                number += batch.num_rows
+        small = number * sum(np.dtype(kind).itemsize for kind in _COLUMNS.values()) <= memory_mb * 2**20
+        for key, kind in _COLUMNS.items():
+            with files[key] as file:
+                file.flush()
+                arrays[key] = np.empty(0, kind)
+                if number:
+                    mapped = np.memmap(file, kind, mode="r", shape=(number,))
+                    arrays[key] = np.array(mapped) if small else mapped
+    return arrays
 
 
 def read_catalogue(movies: pa.Table, transform: tft.TFTransformOutput) -> dict[str, np.ndarray]:

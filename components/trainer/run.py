@@ -29,7 +29,7 @@ from components.models.search_space import decoded, sentence, with_values
 from components.shared import features
 from components.shared.artifacts import RETRIEVAL, RUN_SUMMARY
 from components.trainer import warm_start
-from components.trainer.input import read_catalogue, read_examples
+from components.trainer.input import RowGraph, read_catalogue, read_examples
 from components.trainer.projector import write_projector
 from components.trainer.training import History, Start, fit
 
@@ -51,8 +51,9 @@ def run_fn(fn_args: FnArgs) -> None:
     tuned = (fn_args.hyperparameters or {}).get("values", {})
     configs[0] = ("", with_values(configs[0][1], tuned))
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
+    graph = RowGraph(transform)
     train, evaluation, test = (
-        read_examples(split, transform, configs[0][1].memory_mb)
+        read_examples(split, graph, configs[0][1].memory_mb)
         for split in (
             folders(fn_args.train_files),
             folders(fn_args.eval_files),

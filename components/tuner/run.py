@@ -20,7 +20,7 @@ from components.models.hyperparameters import ModelConfig
 from components.models.search_space import search_space
 from components.shared.errors import DataError
 from components.shared.features import LABEL_KEY, LabelRule
-from components.trainer.input import read_catalogue, read_examples
+from components.trainer.input import RowGraph, read_catalogue, read_examples
 from components.trainer.run import folders, labels, vocabulary_sizes
 from components.tuner.search import Rows, Search
 from components.tuner.settings import TuningSettings
@@ -37,8 +37,9 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     settings = TuningSettings.model_validate(config["tuning"])
     label = LabelRule.model_validate(config["label"])
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
+    graph = RowGraph(transform)
     train, evaluation = (
-        read_examples(folders(files), transform, model.memory_mb)
+        read_examples(folders(files), graph, model.memory_mb)
         for files in (fn_args.train_files, fn_args.eval_files)
     )
     if not len(evaluation[LABEL_KEY]):

@@ -84,7 +84,7 @@ def measured(way: str, arguments: argparse.Namespace) -> dict[str, Any]:
     from components.export.export import read_movies
     from components.models import config_of
     from components.shared.features import LABEL_KEY
-    from components.trainer.input import read_catalogue, read_examples
+    from components.trainer.input import RowGraph, read_catalogue, read_examples
     from components.trainer.rows import Rows
     from components.trainer.run import vocabulary_sizes
     from components.trainer.validation import auc, log_loss, predict
@@ -103,7 +103,7 @@ def measured(way: str, arguments: argparse.Namespace) -> dict[str, Any]:
     sizes = vocabulary_sizes(output)
     train, held = (str(examples / f"Split-{split}") for split in ("train", "eval"))
     model, rows, seconds = WAYS[way](config, sizes, train, output, catalogue)
-    asked = read_examples([held], output)
+    asked = read_examples([held], RowGraph(output))
     scored = Rows.of(config, sizes, asked, asked[LABEL_KEY], catalogue)
     p = predict(model, scored)
     return {
@@ -175,11 +175,11 @@ def materialised(split: str, output: Any) -> tuple[list[str], int]:
 def ours(config: Any, sizes: Any, train: str, output: Any, catalogue: Any) -> tuple[Any, int, float]:
     """What the Trainer does, without its validation."""
     from components.shared.features import LABEL_KEY
-    from components.trainer.input import read_examples
+    from components.trainer.input import RowGraph, read_examples
     from components.trainer.training import fit
 
     began = time.process_time()
-    rows = read_examples([train], output)
+    rows = read_examples([train], RowGraph(output))
     none = {key: values[:0] for key, values in rows.items()}
     model, _ = fit(config, sizes, rows, rows[LABEL_KEY], none, none[LABEL_KEY], catalogue)
     return model, len(rows[LABEL_KEY]), time.process_time() - began

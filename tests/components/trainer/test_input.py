@@ -8,7 +8,7 @@ import pytest
 
 from components.example_gen.rows import MOVIES_SCHEMA
 from components.shared.features import year_bucket
-from components.trainer.input import read_catalogue, read_examples
+from components.trainer.input import RowGraph, read_catalogue, read_examples
 from tests.components.conftest import ROWS, Transformed, write_examples
 
 
@@ -19,7 +19,7 @@ def test_rows_are_as_transform_makes_them(transformed: Transformed, tmp_path, me
         write_examples(tmp_path / "a/Split-train", shards=2),
         write_examples(tmp_path / "b/Split-train", ROWS[:1]),
     ]
-    arrays = read_examples(splits, transformed.output, memory_mb)
+    arrays = read_examples(splits, RowGraph(transformed.output), memory_mb)
     for key in ("user_id_xf", "movie_id_xf", "liked_xf"):
         rows = transformed.rows
         expected = [*rows[::2], *rows[1::2], rows[0]]
@@ -28,7 +28,7 @@ def test_rows_are_as_transform_makes_them(transformed: Transformed, tmp_path, me
 
 
 def test_no_rows(transformed: Transformed, tmp_path):
-    arrays = read_examples([write_examples(tmp_path / "Split-eval", [])], transformed.output)
+    arrays = read_examples([write_examples(tmp_path / "Split-eval", [])], RowGraph(transformed.output))
     assert arrays["user_id_xf"].shape == arrays["liked_xf"].shape == (0,)
 
 
