@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 
 import click
 
-from components.shared.errors import ConfigError, MarqueeError
+from components.shared.errors import MarqueeError
 from pipeline.cli.interrupts import Stop, remembered, stop
+from pipeline.operations.outcome import exit_code
 
 
 class CommandInterruptedError(MarqueeError):
@@ -36,7 +37,7 @@ class Group(click.Group):
                     if not isinstance(error, MarqueeError):
                         raise
                     tell_error(error)
-                    ctx.exit(2 if isinstance(error, ConfigError) else 1)
+                    ctx.exit(exit_code(error))
                 stop.leave()
                 if stop.signal:  # it was swallowed
                     end(stop, None)

@@ -22,6 +22,7 @@ from pipeline.cli.ask import _served, print_answers
 from pipeline.cli.options import command_name, configured, flags_of, short, verbosely, waiting
 from pipeline.cli.releases import forced_versions
 from pipeline.cli.session import execute, session
+from pipeline.operations.outcome import ExitCode
 
 if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
 def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool) -> None:
     """Run the pipeline: from ratings to a pushed model.
 
-    What has not changed since an earlier run comes from its cache. Exits with 0 when the model is blessed and
-    fit for serving, with 1 when it is not or the run failed, with 2 when the configuration is wrong.
+    What has not changed since an earlier run comes from its cache. Exits with 0 when the model is pushed or nothing
+    has changed, 3 when the model is refused, 4 when the data stop the run, 2 when the configuration is wrong, 75 when
+    another run is at work, and 1 when it failed and is worth a retry.
 
     \b
     Examples:
@@ -59,7 +61,7 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
     with session(config, "run", wait, verbose, title) as (console, log):
         done = _run(console, config, log)
         blessed = _report(console, config, done, flags_of(file, overrides))
-    sys.exit(0 if blessed else 1)
+    sys.exit(ExitCode.DONE if blessed else ExitCode.REFUSED)
 
 
 def _run(console: Console, config: PipelineConfig, log: Path) -> Run:

@@ -176,7 +176,7 @@ def test_unchanged_second_run_is_cached_and_pushes_nothing(workspace):
 
 
 def test_model_below_the_floor_is_not_pushed_and_says_why(workspace):
-    assert workspace.refused.returncode == 1
+    assert workspace.refused.returncode == 3
     assert "Not blessed, not pushed" in workspace.refused.stdout
     assert "the floor is 0.99" in workspace.refused.stdout
     refused = workspace.runs()[2]
@@ -202,7 +202,7 @@ def test_another_model_is_compared_with_the_blessed_one(workspace):
 
 
 def test_model_that_does_not_beat_a_floor_is_refused_whatever_tfma_says(workspace):
-    assert workspace.other.returncode == 1
+    assert workspace.other.returncode == 3
     assert "does not beat this floor by 0.5" in workspace.other.stdout
     other = workspace.runs()[3]
     assert other.nodes["Evaluator"].output("blessing").properties["blessed"] == 1
@@ -357,7 +357,7 @@ def test_export_beyond_a_budget_is_not_pushed_and_says_why(workspace, marquee):
     """All else is as in the run before, and comes from the cache."""
     before = pushed_versions(workspace.config.serving_model_dir)
     done = marquee("run", *workspace.options, "--set", "serving.max_size_mb=0.01")
-    assert done.returncode == 1
+    assert done.returncode == 3
     sentence = r"export: found \d+\.\d\d MB of files; expected at most 0\.01 \(serving\.max_size_mb\)"
     assert re.match(rf"done \d+\.\d s {sentence}$", " ".join(lines_of(done)["ServingValidator"]))
     unfit = workspace.runs()[-1]
@@ -397,7 +397,7 @@ def test_bad_data_stop_the_run_and_the_served_model_is_as_before(
     options.append(f"--set=schema_path={schema}")
     before = pushed_versions(workspace.config.serving_model_dir)
     done = marquee("run", *options)
-    assert done.returncode == 1
+    assert done.returncode == 4
     for words in (
         "The data gate refuses these ratings",
         "rating of train is above the greatest value allowed",
@@ -428,7 +428,7 @@ def test_bad_row_stops_the_run_and_nothing_is_written(workspace, marquee, moviel
     folder = corrupt(movielens_slice, tmp_path / "bad", change)
     root = tmp_path / "root"
     done = marquee("run", "--set", f"data.path={folder}", "--set", f"root={root}")
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert "ml-slice.inter:12" in done.stderr
     assert "five" in done.stderr
     assert "data.max_malformed_rate" in done.stderr
@@ -439,7 +439,7 @@ def test_bad_row_stops_the_run_and_nothing_is_written(workspace, marquee, moviel
 
 def test_missing_input_is_told_at_once_and_nothing_is_written(marquee, tmp_path):
     done = marquee("run", "--set", "data.path=nowhere", "--set", f"root={tmp_path}/root")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (4, "")
     assert "nowhere" in done.stderr
     assert not (tmp_path / "root").exists()
 

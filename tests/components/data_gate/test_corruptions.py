@@ -74,7 +74,7 @@ def test_a_whole_run_stops_there_too(case: Corruption, marquee, movielens_slice,
     case.change(log)
     data = log.write(tmp_path / "data")
     done = marquee("run", "--set", f"data.path={data}", "--set", f"root={tmp_path}/root")
-    assert done.returncode == 1
+    assert done.returncode == 4
     for words in case.says:
         assert words in done.stderr
     assert "Traceback" not in done.stdout + done.stderr

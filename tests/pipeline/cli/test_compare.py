@@ -217,7 +217,7 @@ def test_a_model_that_fails_is_told_and_leaves_the_others(compared):
 def test_what_fails_for_all_is_tried_once(compared, marquee, options):
     """The data gate, which knows nothing of models."""
     done = marquee("compare", "--models", "dot_product,mlp", *options, "--set=data_gate.minimum.users=1000")
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert done.stderr.count("The data gate refuses") == 1
     assert "  mlp  " not in done.stdout
     assert "no other is trained" in done.stdout
