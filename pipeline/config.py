@@ -31,6 +31,7 @@ from components.shared.features import INTERACTION, LIKE, LabelRule
 from components.tuner.settings import TuningSettings
 from pipeline.sections import (
     BUILTIN,
+    BeamConfig,
     DataConfig,
     EvaluationConfig,
     MetadataConfig,
@@ -89,6 +90,7 @@ class PipelineConfig(Section):
     ranking: RankingSettings = Field(
         RankingSettings(), description="The evaluation as a ranking, and the floors."
     )
+    beam: BeamConfig = Field(BeamConfig(), description="The engine of the data stages.")
     metadata: MetadataConfig = Field(MetadataConfig(), description="ML Metadata.")
 
     @model_validator(mode="before")
