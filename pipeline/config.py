@@ -132,6 +132,19 @@ class PipelineConfig(Section):
             raise ValueError("a name, as the pipeline's folder under root bears it")
         return value
 
+    @field_validator("root")
+    @classmethod
+    def _root_is_a_folder(cls, value: str) -> str:
+        if "://" in value:
+            raise ConfigError(
+                "The root cannot be on an object store.",
+                where="key root",
+                found=value,
+                expected="a folder of this machine, or of a volume that it shares with others",
+                fix="set root to a folder; data.path may be s3://... and ML Metadata on a server (key metadata)",
+            )
+        return value
+
     @model_validator(mode="after")
     def _root_is_no_pattern(self) -> PipelineConfig:
         root = str(Path(self.root).resolve())

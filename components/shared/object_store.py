@@ -1,8 +1,8 @@
 """Reading from S3: TFX's file operations for `s3://`, by pyarrow, which brings all that it takes.
 
-TensorFlow's own need a package beside TensorFlow. What AWS calls the environment counts: `AWS_ACCESS_KEY_ID` and
-`AWS_SECRET_ACCESS_KEY` or a profile or the role of the machine, `AWS_REGION`, and `AWS_ENDPOINT_URL` for a server that is
-not AWS's. Importing this module registers them.
+TensorFlow's own need a package beside TensorFlow. Credentials are found as AWS does, in the environment, a profile
+or the role of the machine; `AWS_REGION` counts, and `AWS_ENDPOINT_URL` for a server that is not AWS's. Importing this
+module registers them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pyarrow import fs
 from tfx.dsl.io import fileio, filesystem, filesystem_registry  # noqa: F401  # fileio registers TFX's own
 
 SCHEME = "s3://"
-_BEFORE_OTHERS = -1  # TFX prefers the lower number, and has 20 for TensorFlow's
+_BEFORE_TENSORFLOW = 0  # whose priority is 10; TFX prefers the lower number
 _BUFFER_BYTES = 1 << 20
 
 
@@ -107,4 +107,4 @@ def _info(path: str) -> fs.FileInfo:
     return _store().get_file_info(_key(path))
 
 
-filesystem_registry.DEFAULT_FILESYSTEM_REGISTRY.register(ObjectStore, priority=_BEFORE_OTHERS)
+filesystem_registry.DEFAULT_FILESYSTEM_REGISTRY.register(ObjectStore, priority=_BEFORE_TENSORFLOW)
