@@ -31,6 +31,7 @@ from components.shared.features import INTERACTION, LIKE, LabelRule
 from components.tuner.settings import TuningSettings
 from pipeline.sections import (
     BUILTIN,
+    BeamConfig,
     DataConfig,
     EvaluationConfig,
     MetadataConfig,
@@ -89,6 +90,7 @@ class PipelineConfig(Section):
     ranking: RankingSettings = Field(
         RankingSettings(), description="The evaluation as a ranking, and the floors."
     )
+    beam: BeamConfig = Field(BeamConfig(), description="The engine of the data stages.")
     metadata: MetadataConfig = Field(MetadataConfig(), description="ML Metadata.")
 
     @model_validator(mode="before")
@@ -128,6 +130,19 @@ class PipelineConfig(Section):
     def _is_a_folder_of_its_own(cls, value: str) -> str:
         if value in (".", ".."):
             raise ValueError("a name, as the pipeline's folder under root bears it")
+        return value
+
+    @field_validator("root")
+    @classmethod
+    def _root_is_a_folder(cls, value: str) -> str:
+        if "://" in value:
+            raise ConfigError(
+                "The root cannot be on an object store.",
+                where="key root",
+                found=value,
+                expected="a folder of this machine, or of a volume that it shares with others",
+                fix="set root to a folder; data.path may be s3://... and ML Metadata on a server (key metadata)",
+            )
         return value
 
     @model_validator(mode="after")

@@ -46,18 +46,11 @@ from components.transform.component import RatingsTransform
 from components.tuner.component import MovieTuner
 from components.tuner.settings import metric_of
 from pipeline.config import PipelineConfig
+from pipeline.engine import beam_arguments
 from pipeline.evaluation import eval_config
 from pipeline.sections import BUILTIN, ServingConfig
 from pipeline.state.inputs import bring
 from pipeline.state.store import connection_config
-
-BEAM_ARGS = [
-    "--direct_running_mode=in_memory",
-    "--direct_num_workers=1",
-    # For each component TFX builds a source package of itself for remote workers, 52 MB and 2 CPU seconds, unless told
-    # where they have it from. Here there are none; a remote runner would look for a container of this name.
-    "--sdk_container_image=none",
-]
 
 
 @dataclass(frozen=True)
@@ -198,16 +191,12 @@ def _tuned_values(config: PipelineConfig, data_gate: DataGate) -> Resolver:
     ).with_id(TUNED_VALUES)
 
 
-def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None = None) -> Pipeline:
+def create_pipeline(config: PipelineConfig) -> Pipeline:
     """Wires the components.
-
-    Args:
-        config: What to run.
-        beam_pipeline_args: Of Beam's pipeline options; the in-memory DirectRunner by default.
 
     Raises:
         DataError: The input is missing, or its layout or header is not what it should be.
-        ConfigError: The schema cannot be read.
+        ConfigError: The schema cannot be read, or `beam.args` name a variable that is not set.
         StorageError: The root cannot be written.
     """
     trained = _trained(config, tuned=True)
@@ -259,29 +248,26 @@ def create_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None
     return _pipeline(
         config,
         [*trained.components, baseline, evaluator, ranking, blessing, serving_validator, pusher],
-        beam_pipeline_args,
     )
 
 
-def create_sweep_pipeline(config: PipelineConfig, beam_pipeline_args: list[str] | None = None) -> Pipeline:
+def create_sweep_pipeline(config: PipelineConfig) -> Pipeline:
     """Wires what one value of a sweep needs: nothing is compared with a baseline, blessed or pushed.
 
-    Args and Raises: As `create_pipeline`.
+    Raises: As `create_pipeline`.
     """
     trained = _trained(config, tuned=False)
-    return _pipeline(config, [*trained.components, _ranking_evaluator(config, trained)], beam_pipeline_args)
+    return _pipeline(config, [*trained.components, _ranking_evaluator(config, trained)])
 
 
-def _pipeline(
-    config: PipelineConfig, components: list[BaseComponent], beam_pipeline_args: list[str] | None
-) -> Pipeline:
+def _pipeline(config: PipelineConfig, components: list[BaseComponent]) -> Pipeline:
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(config.artifact_root),
         metadata_connection_config=connection_config(config),
         components=components,
         enable_cache=True,
-        beam_pipeline_args=beam_pipeline_args or BEAM_ARGS,
+        beam_pipeline_args=beam_arguments(config.beam.args),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from components.example_gen.detection import Source
 
 BUILTIN = "builtin:"
+VARIABLE = r"\$\{(\w+)\}"  # in beam.args
 
 
 class Section(BaseModel):
@@ -70,6 +72,25 @@ class TransformConfig(Section):
     num_oov_buckets: int = Field(
         1, ge=1, description="Buckets for users, movies and genres not in the train split."
     )
+
+
+class BeamConfig(Section):
+    """The engine of the data stages."""
+
+    args: tuple[str, ...] = Field(
+        (),
+        description="Beam's pipeline options, such as --runner=FlinkRunner, in place of the DirectRunner in this"
+        " process; ${NAME} is an environment variable. Workers need what is installed here, and the folders of root and"
+        " data.",
+    )
+
+    @field_validator("args")
+    @classmethod
+    def _are_options(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for argument in value:
+            if not re.fullmatch(r"--\w+(=.*)?", argument, re.DOTALL):
+                raise ValueError(f"options as --name=value; {argument!r} is none")
+        return value
 
 
 class EvaluationConfig(Section):

@@ -65,7 +65,7 @@ def run_executor(
     from tfx.dsl.components.base import base_beam_executor
     from tfx.types import standard_artifacts
 
-    from pipeline.pipeline import BEAM_ARGS
+    from pipeline.engine import IN_PROCESS
     from tests.conftest import REPOSITORY
 
     raw, schema = standard_artifacts.Examples(), standard_artifacts.Schema()
@@ -74,7 +74,7 @@ def run_executor(
     Path(schema.uri).mkdir(parents=True)
     (Path(schema.uri) / "schema.pbtxt").write_bytes((REPOSITORY / "schema/schema.pbtxt").read_bytes())
     context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=BEAM_ARGS, tmp_dir=str(folder / "tmp"), unique_id="1"
+        beam_pipeline_args=IN_PROCESS, tmp_dir=str(folder / "tmp"), unique_id="1"
     )
     executor(context).Do({"examples": [raw], "schema": [schema]}, {key: [out]}, properties)
 
@@ -133,7 +133,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from components.example_gen import builtin, component, detection, executor
     from components.example_gen.settings import IngestSettings
-    from pipeline.pipeline import BEAM_ARGS
+    from pipeline.engine import IN_PROCESS
 
     folder = tmp_path_factory.mktemp("ingested")
     settings = IngestSettings()
@@ -141,7 +141,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
     examples, movies = standard_artifacts.Examples(), component.Movies()
     examples.uri, movies.uri = str(folder / "examples"), str(folder / "movies")
     context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=BEAM_ARGS, tmp_dir=str(folder / "tmp"), unique_id="1"
+        beam_pipeline_args=IN_PROCESS, tmp_dir=str(folder / "tmp"), unique_id="1"
     )
     properties = {key: value for key, value in node.exec_properties.items() if value is not None}
     executor.Executor(context).Do({}, {"examples": [examples], "movies": [movies]}, properties)

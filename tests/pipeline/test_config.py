@@ -301,3 +301,9 @@ def test_a_model_from_outside_has_its_own_keys():
     assert list(config.search_space()) == ["embedding_dim", "learning_rate", "negatives"]
     with pytest.raises(ConfigError, match=r"did you mean model\.scale"):
         load_config(None, [f"model.name={name}", "model.scal=2"])
+
+
+@pytest.mark.parametrize("root", ["s3://bucket/root", "gs://bucket"])
+def test_a_root_on_an_object_store_is_refused(root):
+    with pytest.raises(ConfigError, match="cannot be on an object store"):
+        load_config(None, [f"root={root}"])

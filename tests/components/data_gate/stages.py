@@ -28,7 +28,7 @@ from components.shared.artifact_types import DataVerdict, read_schema
 from components.shared.artifacts import FINDINGS_FILE
 from components.shared.errors import DataError
 from components.shared.features import SPLITS, LabelRule
-from pipeline.pipeline import BEAM_ARGS
+from pipeline.engine import IN_PROCESS
 from tests.conftest import REPOSITORY
 
 PASSED = "passed"
@@ -119,7 +119,7 @@ def run(
 
 def _context(folder: Path) -> base_beam_executor.BaseBeamExecutor.Context:
     return base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=BEAM_ARGS, tmp_dir=str(folder / "beam"), unique_id="1"
+        beam_pipeline_args=IN_PROCESS, tmp_dir=str(folder / "beam"), unique_id="1"
     )
 
 

@@ -217,7 +217,7 @@ def ingest(tmp_path: Path) -> Callable[..., Written]:
     from tfx.types import artifact_utils, standard_artifacts
 
     from components.example_gen import component, executor
-    from pipeline.pipeline import BEAM_ARGS
+    from pipeline.engine import IN_PROCESS
 
     def run(
         path: Path | str, settings: IngestSettings | None = None, name: str = "out", threads: int = 1
@@ -230,7 +230,7 @@ def ingest(tmp_path: Path) -> Callable[..., Written]:
         properties = {k: v for k, v in node.exec_properties.items() if v is not None}
         context = base_beam_executor.BaseBeamExecutor.Context(
             beam_pipeline_args=[
-                *BEAM_ARGS,  # of each flag the last counts
+                *IN_PROCESS,  # of each flag the last counts
                 f"--direct_running_mode={'in_memory' if threads == 1 else 'multi_threading'}",
                 f"--direct_num_workers={threads}",
             ],

@@ -1,0 +1,84 @@
+"""Ratings in an object store: the run is that of the same files in a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyarrow import fs
+
+from pipeline.config import load_config
+from tests.conftest import LENIENT
+from tests.engines.checks import check_same
+from tests.engines.servers import free_port, server
+
+pytestmark = pytest.mark.engines
+
+MOTO = os.environ.get("MOTO_SERVER") or shutil.which("moto_server")
+SECRET = "a-secret-that-no-log-may-have"
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory) -> Iterator[str]:
+    """A server that talks S3, as moto has it."""
+    if not MOTO:
+        pytest.skip("needs moto_server, which make test-s3 installs")
+    port = free_port()
+    with server([MOTO, "-p", str(port)], port, tmp_path_factory.mktemp("moto") / "log"):
+        yield f"http://localhost:{port}"
+
+
+@pytest.fixture
+def bucket(endpoint, movielens_slice, monkeypatch) -> str:
+    for name, value in {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "somebody",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    store = fs.S3FileSystem(
+        endpoint_override=endpoint.removeprefix("http://"), scheme="http", allow_bucket_creation=True
+    )
+    store.create_dir("ratings")
+    for path in movielens_slice.iterdir():
+        with store.open_output_stream(f"ratings/{movielens_slice.name}/{path.name}") as out:
+            out.write(path.read_bytes())
+    return f"s3://ratings/{movielens_slice.name}"
+
+
+def test_the_run_is_that_of_a_folder(marquee, movielens_slice, bucket, tmp_path):
+    of_both = ["model.epochs=2", "retrieval=null", *LENIENT]
+    local = [f"root={tmp_path / 'local'}", f"data.path={movielens_slice}", *of_both]
+    remote = [f"root={tmp_path / 'remote'}", f"data.path={bucket}", *of_both]
+    for overrides in (local, remote):
+        ran = marquee("run", *[f"--set={one}" for one in overrides])
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+    check_same(load_config(None, local), load_config(None, remote))
+    # A file by its name is the same input; and nothing has changed since.
+    named = [*remote[:1], f"data.path={bucket}/{movielens_slice.name}.inter", *of_both, "name=ml-slice"]
+    again = marquee("run", *[f"--set={one}" for one in named])
+    assert "Nothing has changed" in again.stdout, again.stdout + again.stderr
+    written = (tmp_path / "remote").rglob("*")
+    assert not [path for path in written if path.is_file() and SECRET.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("path", ["s3://ratings/nothing", "s3://no-such-bucket/ratings.csv"])
+def test_what_is_not_there_is_told(marquee, bucket, tmp_path, path):
+    ran = marquee("run", f"--set=root={tmp_path}", f"--set=data.path={path}")
+    assert ran.returncode not in (0, 2)
+    assert ran.stderr.startswith("Error: The input path")
+    assert path in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not list(Path(tmp_path).iterdir())
+
+
+def test_a_server_that_is_away_is_told(marquee, bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://localhost:{free_port()}")
+    ran = marquee("run", f"--set=root={tmp_path}", f"--set=data.path={bucket}")
+    assert ran.returncode not in (0, 2)
+    assert "cannot be read" in ran.stderr
+    assert SECRET not in ran.stderr + ran.stdout
