@@ -19,11 +19,13 @@ setup(
         "matplotlib>=3.8,<4",  # the plots of `marquee sweep` and `marquee compare`
         "ml-metadata==1.16.0",
         "numpy==1.26.4",
+        "prometheus-client>=0.20,<1",  # the file of `notify.metrics_file`
         "pyarrow==10.0.1",
         "pydantic>=2.7,<3",
         "pyyaml>=6,<7",
         "recbole==1.2.1",  # carries MovieLens 100K; never imported
         "rich>=13,<15",
+        "requests>=2.31,<3",  # the webhook of `notify`
         "scipy>=1.12,<1.13",  # what tfx allows
         "tensorflow==2.16.2",
         "tensorflow-data-validation==1.16.1",

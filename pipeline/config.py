@@ -35,6 +35,7 @@ from pipeline.sections import (
     DataConfig,
     EvaluationConfig,
     MetadataConfig,
+    NotifyConfig,
     Section,
     ServingConfig,
     TransformConfig,
@@ -92,6 +93,7 @@ class PipelineConfig(Section):
     )
     beam: BeamConfig = Field(BeamConfig(), description="The engine of the data stages.")
     metadata: MetadataConfig = Field(MetadataConfig(), description="ML Metadata.")
+    notify: NotifyConfig = Field(NotifyConfig(), description="Who is told how a run ended.")
 
     @model_validator(mode="before")
     @classmethod

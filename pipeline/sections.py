@@ -126,6 +126,37 @@ class ServingConfig(ServingValidatorSettings):
         return ServingValidatorSettings.model_validate(self.model_dump(exclude={"kind", "docker_tag"}))
 
 
+class NotifyConfig(Section):
+    """Who is told how a run ended."""
+
+    on: tuple[Literal["pushed", "refused", "stopped", "failed", "recovered"], ...] = Field(
+        ("pushed", "refused", "stopped", "failed", "recovered"),
+        description="Of what; recovered: the first run that ends well after one that did not.",
+    )
+    webhook_env: str | None = Field(
+        None, description="Environment variable that holds the address of a webhook; it is never shown."
+    )
+    webhook_format: Literal["json", "text"] = Field(
+        "json", description='All there is (json), or {"text": ...} as Slack and its likes take it.'
+    )
+    command: tuple[str, ...] = Field(
+        (),
+        description="A program and its arguments: it has the JSON on its input, and MARQUEE_EVENT and more.",
+    )
+    metrics_file: str | None = Field(
+        None,
+        description="A file NAME.prom in the folder of node_exporter's textfile collector, after every run.",
+    )
+    timeout_seconds: float = Field(10.0, gt=0, le=300, description="How long each of them may take.")
+
+    @field_validator("metrics_file")
+    @classmethod
+    def _is_collected(cls, value: str | None) -> str | None:
+        if value is not None and not value.endswith(".prom"):
+            raise ValueError("a file name that ends in .prom, as the collector reads no other")
+        return value
+
+
 class MetadataConfig(Section):
     """Where ML Metadata is kept."""
 

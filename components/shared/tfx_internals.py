@@ -155,17 +155,16 @@ class _Redacted(logging.Filter):
 
     def __init__(self, secrets: Sequence[str]) -> None:
         super().__init__()
-        self._forms = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
+        self._forms = _all_forms(secrets)
 
     def filter(self, record: logging.LogRecord) -> bool:
         try:
             text = record.getMessage()
         except Exception:
             return False
-        for form in self._forms:
-            if form in text:
-                text = text.replace(form, "***")
-                record.msg, record.args = text, None
+        shown = _replaced(text, self._forms)
+        if shown != text:
+            record.msg, record.args = shown, None
         return True
 
 
@@ -184,6 +183,21 @@ def secrets_kept(secrets: Iterable[str]) -> Iterator[None]:
     finally:
         for one in where:
             one.removeFilter(redacted)
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """A text with a mark in place of secrets."""
+    return _replaced(text, _all_forms(secrets))
+
+
+def _replaced(text: str, forms: Iterable[str]) -> str:
+    for form in forms:
+        text = text.replace(form, "***")
+    return text
+
+
+def _all_forms(secrets: Iterable[str]) -> list[str]:
+    return sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
 
 
 def _forms(secret: str) -> set[str]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +22,9 @@ from components.shared.artifacts import (
     TRAINER,
     TYPICAL_USER,
 )
+from components.shared.errors import LockedError
 from pipeline.cli.ask import _served, print_answers
+from pipeline.cli.interrupts import stop
 from pipeline.cli.options import command_name, configured, flags_of, short, verbosely, waiting
 from pipeline.cli.releases import forced_versions
 from pipeline.cli.session import execute, session
@@ -54,14 +60,51 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
     from pipeline.config import load_config
 
     config = load_config(file, overrides)
-    # A wrong input is told before TFX is imported and before anything is written.
-    config.data.source()
     models = [f"{one.name} ({one.objective})" for one in (config.model, config.retrieval) if one]
     title = f"{' and '.join(models)} on {config.data.path}"
-    with session(config, "run", wait, verbose, title) as (console, log):
-        done = _run(console, config, log)
-        blessed = _report(console, config, done, flags_of(file, overrides))
+    with telling(config) as ending:
+        # A wrong input is told before TFX is imported and before anything is written.
+        config.data.source()
+        with session(config, "run", wait, verbose, title) as (console, log):
+            ending.log = log
+            done = _run(console, config, log)
+            blessed = _report(console, config, done, flags_of(file, overrides))
+            ending.run = done
     sys.exit(ExitCode.DONE if blessed else ExitCode.REFUSED)
+
+
+@dataclass
+class _Ending:
+    """What there is to tell of a run."""
+
+    run: Run | None = None
+    log: Path | None = None
+
+
+@contextmanager
+def telling(config: PipelineConfig) -> Iterator[_Ending]:
+    """Tells whom `notify` names how what is run in here ends, but for an interruption, and for another's run."""
+    started, ending = datetime.now(UTC).astimezone(), _Ending()
+    try:
+        yield ending
+    except LockedError:
+        raise
+    except Exception as error:
+        if not stop.signal:
+            _tell(config, started, ending, error)
+        raise
+    _tell(config, started, ending, None)
+
+
+def _tell(config: PipelineConfig, started: datetime, ending: _Ending, error: Exception | None) -> None:
+    from pipeline.operations.notify import message, notify
+
+    try:
+        warnings = notify(config, message(config, started, ending.run, error, ending.log))
+    except Exception as failed:
+        warnings = [f"Nobody could be told how the run ended: {type(failed).__name__}"]
+    for warning in warnings:
+        click.echo(f"Warning: {warning}.", err=True)
 
 
 def _run(console: Console, config: PipelineConfig, log: Path) -> Run:

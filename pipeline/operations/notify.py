@@ -1,0 +1,245 @@
+"""Tells how a run ended: to a webhook, to a command, and to Prometheus.
+
+One message a run. Events are `pushed`, `refused` (the model), `stopped` (by the data), `failed`, and `recovered`, the
+first run that ends well after one that did not. A run that had nothing new to do sends nothing. Nothing here ends a
+run: what goes wrong is returned as a warning.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from components.shared.errors import MarqueeError
+from components.shared.tfx_internals import redacted
+from pipeline.config import PipelineConfig
+from pipeline.operations.outcome import ExitCode, exit_code
+from pipeline.state.runs import Run
+
+PUSHED, REFUSED, STOPPED, FAILED, RECOVERED = "pushed", "refused", "stopped", "failed", "recovered"
+UNCHANGED = "unchanged"  # of which nobody is told
+_OF_CODE = {ExitCode.REFUSED: REFUSED, ExitCode.STOPPED: STOPPED}
+_WELL = (PUSHED, RECOVERED, UNCHANGED)
+# What a run keeps for the next one, which may have recovered.
+_LAST_FILE = "last-outcome.json"
+_FIGURES = ("auc", "log_loss")
+# Of the environment, beside what the configuration names.
+_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def message(
+    config: PipelineConfig,
+    started: datetime,
+    run: Run | None,
+    error: Exception | None = None,
+    log: Path | None = None,
+) -> dict[str, Any]:
+    """What there is to tell of a run, as JSON has it.
+
+    Args:
+        config: Of the run.
+        started: When, with its zone.
+        run: What it came to, if it came to its end.
+        error: What ended it before.
+        log: Its log.
+
+    Returns:
+        `event`, `exit_code`, `pipeline`, `host`, `started`, `seconds`, `reasons` (sentences), and where there are any:
+        `log`, `run`, `rows`, `metrics` by name, `version`.
+    """
+    summary = run.summary() if run else {}
+    if error is not None:
+        code = exit_code(error) if isinstance(error, MarqueeError) else ExitCode.FAILED
+        event = _OF_CODE.get(code, FAILED)
+        reasons = [str(error) if isinstance(error, MarqueeError) else f"{type(error).__name__}: {error}"]
+    else:
+        fit = summary.get("blessed") and summary.get("fit_for_serving", True)
+        code = ExitCode.DONE if fit else ExitCode.REFUSED
+        changed = run is not None and run.state != "cached"
+        event = REFUSED if not fit else PUSHED if changed and summary.get("version") else UNCHANGED
+        reasons = [*summary.get("failures", []), *summary.get("serving_failures", [])]
+    if event in _WELL and _last(config).get("event", PUSHED) not in _WELL:
+        event = RECOVERED
+    k = summary.get("primary_k")
+    metrics = {name: summary[name] for name in (*_FIGURES, f"ndcg@{k}", f"recall@{k}") if name in summary}
+    found = {
+        "event": event,
+        "exit_code": int(code),
+        "pipeline": config.name,
+        "host": socket.gethostname(),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
+        "reasons": reasons,
+        "log": str(log) if log else None,
+        "run": summary.get("run"),
+        "rows": summary.get("num_rows"),
+        "metrics": metrics or None,
+        "version": summary.get("version"),
+    }
+    secrets = _secrets(config)
+    return {key: _without(value, secrets) for key, value in found.items() if value is not None}
+
+
+def notify(config: PipelineConfig, told: Mapping[str, Any]) -> list[str]:
+    """Tells whom the configuration names, and keeps the outcome for the next run.
+
+    Returns:
+        A sentence for each that could not be told.
+    """
+    settings = config.notify
+    warnings = []
+    last = _last(config)
+    if told["event"] in _WELL:
+        last["succeeded"] = datetime.now(UTC).timestamp()
+    wanted = told["event"] in settings.on
+    for what, does, tell in (
+        (f"The webhook {_host(config)}", settings.webhook_env and wanted, _post),
+        ("The command of notify.command", settings.command and wanted, _execute),
+        (f"The file {settings.metrics_file}", settings.metrics_file, _measure),
+        (f"The file {config.pipeline_root / _LAST_FILE}", config.pipeline_root.is_dir(), _keep),
+    ):
+        if not does:
+            continue
+        try:
+            tell(config, {**told, "succeeded": last.get("succeeded")})
+        except Exception as error:
+            problem = redacted(str(error) or type(error).__name__, _secrets(config))
+            warnings.append(f"{what} could not be told how the run ended: {problem}")
+    return warnings
+
+
+def as_text(told: Mapping[str, Any]) -> str:
+    """A message as people read it."""
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in (told.get("metrics") or {}).items())
+    title = f"{told['pipeline']}: {told['event']} after {told['seconds']:.0f} s"
+    lines = [title + (f", version {told['version']}" if "version" in told else "")]
+    lines += [figures] if figures else []
+    lines += [f"- {reason}" for reason in told["reasons"]]
+    lines += [f"Log: {told['host']}:{told['log']}"] if "log" in told else []
+    return "\n".join(lines)
+
+
+def _post(config: PipelineConfig, told: Mapping[str, Any]) -> None:
+    import requests
+
+    settings = config.notify
+    url = os.environ.get(settings.webhook_env or "", "")
+    if not url:
+        raise ValueError(f"the environment variable {settings.webhook_env} is not set")
+    content = _public(told) if settings.webhook_format == "json" else {"text": as_text(told)}
+    for attempt in (1, 2):
+        try:
+            answer = requests.post(
+                url, json=content, timeout=settings.timeout_seconds, allow_redirects=False, stream=True
+            )
+            answer.close()
+        except requests.Timeout:
+            problem = f"no answer within {settings.timeout_seconds:g} s"
+        except requests.RequestException as error:  # its text has the address
+            problem = type(error).__name__
+        else:
+            if answer.ok and not answer.is_redirect:
+                return
+            problem = f"HTTP {answer.status_code}"
+            if attempt == 1 and answer.status_code < 500:
+                break
+    raise ConnectionError(problem)
+
+
+def _execute(config: PipelineConfig, told: Mapping[str, Any]) -> None:
+    public = _public(told)
+    texts = ("event", "exit_code", "pipeline", "log", "run", "version")
+    process = subprocess.Popen(
+        config.notify.command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **{f"MARQUEE_{name.upper()}": str(public.get(name, "")) for name in texts}},
+        start_new_session=True,
+    )
+    try:
+        _, said = process.communicate(json.dumps(public), timeout=config.notify.timeout_seconds)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise TimeoutError(f"it was ended after {config.notify.timeout_seconds:g} s") from None
+    if process.returncode:
+        line = (said.strip().splitlines() or [""])[-1][:200]
+        raise RuntimeError(f"it ended with {process.returncode}" + (f": {line}" if line else ""))
+
+
+def _measure(config: PipelineConfig, told: Mapping[str, Any]) -> None:
+    """For the textfile collector of Prometheus's node_exporter."""
+    from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+
+    registry = CollectorRegistry()
+    made: dict[str, Gauge] = {}
+
+    def gauge(name: str, sentence: str, value: float | None, **labels: str) -> None:
+        if value is None:
+            return
+        labels = {"pipeline": config.name, **labels}
+        if name not in made:
+            made[name] = Gauge(f"marquee_{name}", sentence, list(labels), registry=registry)
+        made[name].labels(**labels).set(value)
+
+    gauge("last_run_timestamp_seconds", "When the last run ended.", datetime.now(UTC).timestamp())
+    gauge("last_success_timestamp_seconds", "When the last one ended well.", told.get("succeeded"))
+    gauge("last_run_duration_seconds", "How long it took.", told["seconds"])
+    gauge("last_run_exit_code", "Its exit code.", told["exit_code"])
+    gauge("last_run_ratings", "Ratings that it read.", told.get("rows"))
+    for event in (PUSHED, REFUSED, STOPPED, FAILED, RECOVERED, UNCHANGED):
+        gauge("last_run_outcome", "1 for what it came to.", float(event == told["event"]), outcome=event)
+    for name, value in (told.get("metrics") or {}).items():
+        gauge("last_run_metric", "Metrics of its model on test.", value, metric=name)
+    path = Path(config.notify.metrics_file or "")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_to_textfile(str(path), registry)
+
+
+def _keep(config: PipelineConfig, told: Mapping[str, Any]) -> None:
+    path = config.pipeline_root / _LAST_FILE
+    aside = path.with_suffix(".tmp")
+    aside.write_text(json.dumps({"event": told["event"], "succeeded": told["succeeded"]}))
+    aside.rename(path)
+
+
+def _last(config: PipelineConfig) -> dict[str, Any]:
+    try:
+        found = json.loads((config.pipeline_root / _LAST_FILE).read_text())
+        return found if isinstance(found, dict) else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def _public(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in told.items() if key != "succeeded"}
+
+
+def _host(config: PipelineConfig) -> str:
+    """Of the webhook, without the path: who knows that may post."""
+    return urlsplit(os.environ.get(config.notify.webhook_env or "", "")).hostname or "of notify.webhook_env"
+
+
+def _secrets(config: PipelineConfig) -> list[str]:
+    names = (config.metadata.password_env, config.notify.webhook_env, *_SECRETS)
+    return [os.environ[name] for name in names if name and os.environ.get(name)]
+
+
+def _without(value: Any, secrets: Sequence[str]) -> Any:
+    if isinstance(value, str):
+        return redacted(value, secrets)
+    if isinstance(value, list):
+        return [_without(one, secrets) for one in value]
+    return value
