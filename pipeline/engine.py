@@ -7,12 +7,13 @@ import re
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
-
-from tfx.dsl.placeholder import placeholder
-from tfx.dsl.placeholder.placeholder_base import Placeholder
+from typing import TYPE_CHECKING
 
 from components.shared.errors import ConfigError
 from pipeline.sections import VARIABLE
+
+if TYPE_CHECKING:
+    from tfx.dsl.placeholder.placeholder_base import Placeholder
 
 # For each component TFX builds a source package of itself for remote workers, 52 MB and 2 CPU seconds, unless told
 # where they have it from.
@@ -33,6 +34,22 @@ def beam_arguments(given: Sequence[str]) -> list[str | Placeholder]:
     Raises:
         ConfigError: An environment variable is not set.
     """
+    return [_with_variables(argument) for argument in _completed(given)]
+
+
+def resolved_arguments(given: Sequence[str]) -> list[str]:
+    """The same for a Beam pipeline of our own, with the variables' values.
+
+    Raises:
+        ConfigError: An environment variable is not set.
+    """
+    return [
+        "".join(os.environ[part] if place % 2 else part for place, part in enumerate(_parts(argument)))
+        for argument in _completed(given)
+    ]
+
+
+def _completed(given: Sequence[str]) -> list[str]:
     if not given:
         return [*IN_PROCESS]
     arguments = list(given)
@@ -42,7 +59,7 @@ def beam_arguments(given: Sequence[str]) -> list[str | Placeholder]:
     ):
         if wanted and not _has(given, default.split("=")[0].removeprefix("--")):
             arguments.append(default)
-    return [_with_variables(argument) for argument in arguments]
+    return arguments
 
 
 def _has(given: Sequence[str], name: str) -> bool:
@@ -57,19 +74,27 @@ def _ships_nothing(given: Sequence[str]) -> bool:
     )
 
 
-def _with_variables(argument: str) -> str | Placeholder:
-    parts: list[str | Placeholder] = []
-    for place, part in enumerate(re.split(VARIABLE, argument)):
-        if place % 2 == 0:
-            parts += [part] if part else []
-        elif part in os.environ:
-            parts.append(placeholder.environment_variable(part))
-        else:
+def _parts(argument: str) -> list[str]:
+    """Text and names of variables by turns."""
+    parts = re.split(VARIABLE, argument)
+    for name in parts[1::2]:
+        if name not in os.environ:
             raise ConfigError(
                 "An argument of Beam names an environment variable that is not set.",
                 where="key beam.args",
                 found=argument,
-                expected=f"{part} in the environment",
-                fix=f"export {part}=..., or write its value in place of ${{{part}}}",
+                expected=f"{name} in the environment",
+                fix=f"export {name}=..., or write its value in place of ${{{name}}}",
             )
+    return parts
+
+
+def _with_variables(argument: str) -> str | Placeholder:
+    from tfx.dsl.placeholder import placeholder
+
+    parts = [
+        placeholder.environment_variable(part) if place % 2 else part
+        for place, part in enumerate(_parts(argument))
+        if part
+    ]
     return reduce(add, parts)

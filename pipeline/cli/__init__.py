@@ -7,7 +7,7 @@ import os
 
 import click
 
-from pipeline.cli import ask, compare, config, releases, run, schema, status, sweep
+from pipeline.cli import ask, batch, compare, config, releases, run, schema, status, sweep
 from pipeline.cli.group import Group
 
 # Before anything imports pydantic: to look for plugins of it, it reads the metadata of every installed package.
@@ -33,6 +33,7 @@ def main() -> None:
       marquee rollback                                 serve the version before
       marquee recommend 42 -k 5                        what user 42 would like
       marquee similar "Toy Story"                      what is like it
+      marquee batch --out everybody.parquet            everybody's recommendations in a file
       marquee config                                   every key with its default
     """
 
@@ -49,6 +50,7 @@ for command in (
     releases.gc,
     ask.recommend,
     ask.similar,
+    batch.batch,
     schema.schema,
     config.show_config,
 ):

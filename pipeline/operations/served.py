@@ -58,13 +58,13 @@ class Answer:
 
 
 class ServedModel:
-    """The newest pushed version; TensorFlow is loaded at the first question.
+    """A pushed version, the newest unless another is asked for; TensorFlow is loaded at the first question.
 
     Raises:
-        ModelError: Nothing has been pushed, or the version is damaged; any question may raise the latter.
+        ModelError: Nothing has been pushed, or not this version, or it is damaged; any question may raise the last.
     """
 
-    def __init__(self, serving_model_dir: Path) -> None:
+    def __init__(self, serving_model_dir: Path, version: str | None = None) -> None:
         versions = pushed_versions(serving_model_dir)
         if not versions:
             raise ModelError(
@@ -73,7 +73,15 @@ class ServedModel:
                 expected="a pushed version",
                 fix="run `marquee run` first",
             )
-        self.path = versions[-1]
+        self.path = next((one for one in versions if one.name == version), versions[-1])
+        if version not in (None, self.path.name):
+            raise ModelError(
+                "There is no such version.",
+                where=str(serving_model_dir),
+                found=version,
+                expected=f"one of {', '.join(one.name for one in versions)}",
+                fix="`marquee history` shows them",
+            )
         lacking = missing(self.path)
         if lacking:
             raise self._damaged(f"{lacking} is missing")
@@ -91,14 +99,18 @@ class ServedModel:
 
     def recommend(self, user_ids: Sequence[str], k: int, exclude_rated: bool) -> list[Answer]:
         """The k best movies for each user, without those the user has rated where `exclude_rated`."""
+        return self._answers(user_ids, self.recommended(user_ids, k, exclude_rated))
+
+    def recommended(self, user_ids: Sequence[str], k: int, exclude_rated: bool) -> dict[str, Any]:
+        """The same as tensors: what the signature `recommend` answers."""
         tf = tensorflow()
 
-        answer = self._signatures["recommend"](
-            user_ids=tf.constant(list(map(os.fsencode, user_ids))),
+        answer: dict[str, Any] = self._signatures["recommend"](
+            user_ids=tf.constant(list(map(os.fsencode, user_ids)), tf.string),
             k=tf.constant(k),
             exclude_rated=tf.constant(exclude_rated),
         )
-        return self._answers(user_ids, answer)
+        return answer
 
     def similar(self, movie_ids: Sequence[str], k: int) -> list[Answer]:
         """The k movies nearest to each in the model's embedding, with their likeness."""

@@ -261,55 +261,55 @@ many(
         "an id with a line feed",
         lambda place: place.parquet(user_id=["a\nb", *place.columns()["user_id"][1:]]),
         ["ratings.parquet:1"],
-        1,
+        4,
     ),
     (
         "a movie's id with a carriage return",
         lambda place: place.parquet(movie_id=["a\rb", *place.columns()["movie_id"][1:]]),
         ["ratings.parquet:1"],
-        1,
+        4,
     ),
     (
         "binary ids that are not UTF-8",
         lambda place: place.parquet(user_id=[b"\xff\xfe", *(b"%d" % i for i in range(1, len(place.rows)))]),
         ["ratings.parquet"],
-        1,
+        4,
     ),
     (
         "null ids",
         lambda place: place.parquet(user_id=[None, *place.columns()["user_id"][1:]]),
         ["ratings.parquet:1", "missing"],
-        1,
+        4,
     ),
     (
         "ids with a fraction",
         lambda place: place.parquet(user_id=[1.5] * len(place.rows)),
         ["ratings.parquet:1"],
-        1,
+        4,
     ),
     (
         "a column of lists",
         lambda place: place.parquet(rating=[[4.0]] * len(place.rows)),
         ["no single values"],
-        1,
+        4,
     ),
     (
         "ratings true and false",
         lambda place: place.parquet(rating=[True] * len(place.rows)),
         ["rating"],
-        1,
+        4,
     ),
     (
         "times of day",
         lambda place: place.parquet(timestamp=pa.array([43_200] * len(place.rows), pa.time32("s"))),
         ["ratings.parquet:1", "12:00:00"],
-        1,
+        4,
     ),
     (
         "timestamps in words",
         lambda place: place.parquet(timestamp=["yesterday"] * len(place.rows)),
         ["ratings.parquet:1", "'yesterday'"],
-        1,
+        4,
     ),
 )
 
@@ -341,11 +341,11 @@ def _parquet_without_rows(place: Place) -> list[str]:
 # --- the path ----------------------------------------------------------------------------------
 
 many(
-    ("no such path", lambda place: place.run(place.folder / "nowhere"), ["does not exist"], 1),
+    ("no such path", lambda place: place.run(place.folder / "nowhere"), ["does not exist"], 4),
     ("an empty path", lambda place: place.run(""), ["data.path"], 2),
     ("a path with a NUL", lambda place: ["run", "--config", str(_nul_config(place))], ["data.path"], 2),
-    ("a path of 5,000 characters", lambda place: place.run("x" * 5000), ["input path", "name too long"], 1),
-    ("a device", lambda place: place.run("/dev/zero", "data.layout=csv"), ["/dev/zero"], 1),
+    ("a path of 5,000 characters", lambda place: place.run("x" * 5000), ["input path", "name too long"], 4),
+    ("a device", lambda place: place.run("/dev/zero", "data.layout=csv"), ["/dev/zero"], 4),
     ("a built-in data set that is none", lambda place: place.run("builtin:ml-1b"), ["builtin:ml-100k"], 2),
 )
 
@@ -541,7 +541,7 @@ def _root_is_a_file(place: Place) -> list[str]:
     return ["run", *options(f"root={place.root}")]
 
 
-@case("metadata.sqlite")
+@case("metadata.sqlite", code=1)
 def _damaged_metadata(place: Place) -> list[str]:
     """Metadata that are none."""
     folder = place.root / "ml-100k"
@@ -570,8 +570,8 @@ for _words, _expected, _code in (
     (["gc"], "--keep", 2),
     (["gc", "--keep", "0"], "--keep", 2),
     (["gc", "--keep", "3"], "There is no pipeline", 1),
-    (["schema", "diff"], "no run whose data", 1),
-    (["schema", "accept", "rating"], "no run whose data", 1),
+    (["schema", "diff"], "no run whose data", 4),
+    (["schema", "accept", "rating"], "no run whose data", 4),
     (["sweep"], "--over", 2),
     (["sweep", "--over", "model.embedding_dim"], "KEY=V1", 2),
     (["sweep", "--over", "model.embedding_dim="], "no value", 2),
