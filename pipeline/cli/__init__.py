@@ -7,7 +7,7 @@ import os
 
 import click
 
-from pipeline.cli import ask, batch, compare, config, releases, run, schema, status, sweep
+from pipeline.cli import ask, batch, compare, config, notify, releases, run, schema, status, sweep
 from pipeline.cli.group import Group
 
 # Before anything imports pydantic: to look for plugins of it, it reads the metadata of every installed package.
@@ -34,6 +34,7 @@ def main() -> None:
       marquee recommend 42 -k 5                        what user 42 would like
       marquee similar "Toy Story"                      what is like it
       marquee batch --out everybody.parquet            everybody's recommendations in a file
+      marquee notify                                   try the webhook of `notify`
       marquee config                                   every key with its default
     """
 
@@ -52,6 +53,7 @@ for command in (
     ask.similar,
     batch.batch,
     schema.schema,
+    notify.notify,
     config.show_config,
 ):
     main.add_command(command)

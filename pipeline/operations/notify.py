@@ -12,14 +12,14 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from components.shared.errors import MarqueeError
+from components.shared.errors import ConfigError, MarqueeError
 from components.shared.tfx_internals import redacted
 from pipeline.config import PipelineConfig
 from pipeline.operations.outcome import ExitCode, exit_code
@@ -48,7 +48,7 @@ def message(
     Args:
         config: Of the run.
         started: When, with its zone.
-        run: What it came to, if it came to its end.
+        run: What it came to, if it came to its end; None without an error where there was nothing to do.
         error: What ended it before.
         log: Its log.
 
@@ -61,13 +61,16 @@ def message(
         code = exit_code(error) if isinstance(error, MarqueeError) else ExitCode.FAILED
         event = _OF_CODE.get(code, FAILED)
         reasons = [str(error) if isinstance(error, MarqueeError) else f"{type(error).__name__}: {error}"]
+    elif run is None:
+        code, event, reasons = ExitCode.DONE, UNCHANGED, []
     else:
         fit = summary.get("blessed") and summary.get("fit_for_serving", True)
         code = ExitCode.DONE if fit else ExitCode.REFUSED
-        changed = run is not None and run.state != "cached"
+        changed = run.state != "cached"
         event = REFUSED if not fit else PUSHED if changed and summary.get("version") else UNCHANGED
         reasons = [*summary.get("failures", []), *summary.get("serving_failures", [])]
-    if event in _WELL and _last(config).get("event", PUSHED) not in _WELL:
+    # Where nothing was run, what the last run came to still holds.
+    if run is not None and event in _WELL and _last(config).get("event", PUSHED) not in _WELL:
         event = RECOVERED
     k = summary.get("primary_k")
     metrics = {name: summary[name] for name in (*_FIGURES, f"ndcg@{k}", f"recall@{k}") if name in summary}
@@ -96,21 +99,69 @@ def notify(config: PipelineConfig, told: Mapping[str, Any]) -> list[str]:
         A sentence for each that could not be told.
     """
     settings = config.notify
-    warnings = []
     last = _last(config)
     if told["event"] in _WELL:
         last["succeeded"] = datetime.now(UTC).timestamp()
-    wanted = told["event"] in settings.on
-    for what, does, tell in (
-        (f"The webhook {_host(config)}", settings.webhook_env and wanted, _post),
-        ("The command of notify.command", settings.command and wanted, _execute),
+    # Who wants to know of pushes wants to know of the one that follows a failure.
+    wanted = {*settings.on, *((RECOVERED,) if PUSHED in settings.on else ())}
+    warnings = _send(config, told) if told["event"] in wanted else []
+    return warnings + _tried(
+        config,
+        {**told, "succeeded": last.get("succeeded")},
         (f"The file {settings.metrics_file}", settings.metrics_file, _measure),
         (f"The file {config.pipeline_root / _LAST_FILE}", config.pipeline_root.is_dir(), _keep),
-    ):
-        if not does:
+    )
+
+
+def send_test(config: PipelineConfig) -> list[str]:
+    """Sends the webhook and the command a message of the event `test`; nothing is kept or measured.
+
+    Returns:
+        A sentence for each that could not be told.
+
+    Raises:
+        ConfigError: There is neither.
+    """
+    if not (config.notify.webhook_env or config.notify.command):
+        raise ConfigError(
+            "Nobody is to be told.",
+            where="notify",
+            expected="notify.webhook_env or notify.command",
+            fix="set one, e.g. `marquee notify --set notify.webhook_env=MARQUEE_WEBHOOK`",
+        )
+    told = {
+        "event": "test",
+        "exit_code": int(ExitCode.DONE),
+        "pipeline": config.name,
+        "host": socket.gethostname(),
+        "started": datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+        "seconds": 0.0,
+        "reasons": ["A test by hand: no run has ended."],
+    }
+    return _send(config, told)
+
+
+def _send(config: PipelineConfig, told: Mapping[str, Any]) -> list[str]:
+    return _tried(
+        config,
+        told,
+        (f"The webhook {_host(config)}", config.notify.webhook_env, _post),
+        ("The command of notify.command", config.notify.command, _execute),
+    )
+
+
+def _tried(
+    config: PipelineConfig,
+    told: Mapping[str, Any],
+    *ways: tuple[str, Any, Callable[[PipelineConfig, Mapping[str, Any]], None]],
+) -> list[str]:
+    """Of ways with their name and whether they are wanted: a sentence for each that fails."""
+    warnings = []
+    for what, wanted, tell in ways:
+        if not wanted:
             continue
         try:
-            tell(config, {**told, "succeeded": last.get("succeeded")})
+            tell(config, told)
         except Exception as error:
             problem = redacted(str(error) or type(error).__name__, _secrets(config))
             warnings.append(f"{what} could not be told how the run ended: {problem}")
@@ -211,7 +262,8 @@ def _measure(config: PipelineConfig, told: Mapping[str, Any]) -> None:
 def _keep(config: PipelineConfig, told: Mapping[str, Any]) -> None:
     path = config.pipeline_root / _LAST_FILE
     aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps({"event": told["event"], "succeeded": told["succeeded"]}))
+    event = _last(config).get("event", UNCHANGED) if told["event"] == UNCHANGED else told["event"]
+    aside.write_text(json.dumps({"event": event, "succeeded": told["succeeded"]}))
     aside.rename(path)
 
 
@@ -229,7 +281,11 @@ def _public(told: Mapping[str, Any]) -> dict[str, Any]:
 
 def _host(config: PipelineConfig) -> str:
     """Of the webhook, without the path: who knows that may post."""
-    return urlsplit(os.environ.get(config.notify.webhook_env or "", "")).hostname or "of notify.webhook_env"
+    with suppress(ValueError):  # not an address
+        host = urlsplit(os.environ.get(config.notify.webhook_env or "", "")).hostname
+        if host:
+            return host
+    return "of notify.webhook_env"
 
 
 def _secrets(config: PipelineConfig) -> list[str]:

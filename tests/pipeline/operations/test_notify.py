@@ -16,7 +16,7 @@ import pytest
 
 from components.shared.errors import ConfigError, DataError, StorageError
 from pipeline.config import PipelineConfig, load_config
-from pipeline.operations.notify import as_text, message, notify
+from pipeline.operations.notify import as_text, message, notify, send_test
 from pipeline.state.runs import Artifact, Node, Run
 
 STARTED = datetime(2026, 11, 26, 3, 0, tzinfo=UTC)
@@ -273,3 +273,55 @@ def test_the_command_line_tells_and_its_exit_code_stays(server, marquee, tmp_pat
 def test_a_file_that_no_collector_reads_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"\.prom"):
         configured(tmp_path, "notify.metrics_file=metrics.txt")
+
+
+def test_nothing_to_do_after_a_refusal_has_not_recovered(server, tmp_path):
+    """The refused model is no better for it; the next that is pushed has."""
+    config = configured(tmp_path, WEBHOOK)
+    for run in (ran(blessed=False, pushed=False), None, ran()):
+        notify(config, message(config, STARTED, run))
+    assert [body["event"] for body in server.bodies] == ["refused", "recovered"]
+
+
+def test_who_wants_pushes_is_told_of_the_one_that_recovers(server, tmp_path):
+    config = configured(tmp_path, WEBHOOK, "notify.on=[pushed]")
+    for run, error in ((None, DataError("x")), (ran(), None)):
+        notify(config, message(config, STARTED, run, error))
+    assert [body["event"] for body in server.bodies] == ["recovered"]
+
+
+def test_an_address_that_is_none_leaves_the_others_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEBHOOK", "http://[secret-part")
+    path = tmp_path / "marquee.prom"
+    config = configured(tmp_path, WEBHOOK, f"notify.metrics_file={path}")
+    (warning,) = notify(config, message(config, STARTED, ran()))
+    assert path.exists()
+    assert "secret-part" not in warning
+
+
+def test_a_test_message_goes_to_all_whatever_they_want_and_is_not_kept(server, tmp_path):
+    path = tmp_path / "marquee.prom"
+    config = configured(tmp_path, WEBHOOK, "notify.on=[refused]", f"notify.metrics_file={path}")
+    notify(config, message(config, STARTED, None, DataError("x")))
+    path.unlink()
+    assert send_test(config) == []
+    assert not path.exists()
+    notify(config, message(config, STARTED, ran()))
+    assert [body["event"] for body in server.bodies] == ["test"]
+    assert json.loads((config.pipeline_root / "last-outcome.json").read_text())["event"] == "recovered"
+
+
+def test_the_command_sends_a_test_and_says_what_did_not_arrive(server, marquee, tmp_path):
+    options = ["notify", f"--set=root={tmp_path}"]
+    nobody = marquee(*options)
+    assert (nobody.returncode, nobody.stdout) == (2, "")
+    assert "notify.webhook_env" in nobody.stderr
+    options.append(f"--set={WEBHOOK}")
+    done = marquee(*options)
+    assert (done.returncode, done.stdout) == (0, "Told: the webhook.\n")
+    server.statuses = [404]
+    missing = marquee(*options)
+    assert missing.returncode == 1
+    assert "HTTP 404" in missing.stderr
+    assert "secret-part" not in missing.stderr
+    assert [body["event"] for body in server.bodies] == ["test", "test"]
