@@ -48,7 +48,7 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
 
     What has not changed since an earlier run comes from its cache. Exits with 0 when the model is pushed or nothing
     has changed, 3 when the model is refused, 4 when the data stop the run, 2 when the configuration is wrong, 75 when
-    another run is at work, and 1 when it failed and is worth a retry.
+    another run is at work, 130 or 143 when interrupted, and 1 when it failed and is worth a retry.
 
     \b
     Examples:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from components.shared import errors
@@ -34,3 +37,15 @@ def test_what_is_no_more_than_an_error_is_a_failure():
 def test_the_codes_of_a_shell_are_free():
     """126 to 128 are a shell's, from 129 on they are of signals."""
     assert all(code < 126 for code in ExitCode)
+
+
+@pytest.mark.parametrize("page", ["pipeline/README.md", "pipeline/operations/outcome.py"])
+def test_the_tables_have_every_code(page):
+    text = (Path(__file__).parents[3] / page).read_text()
+    told = [code for row in re.findall(r"^\| ([\d, ]+) \|", text, re.MULTILINE) for code in row.split(", ")]
+    assert sorted(map(int, told)) == sorted([*ExitCode, 130, 143])
+
+
+def test_the_help_has_every_code(marquee):
+    said = marquee("run", "--help").stdout.split("Examples:")[0]
+    assert {int(code) for code in re.findall(r"\b\d+\b", said)} >= {*ExitCode, 130, 143}
