@@ -100,14 +100,16 @@ def notify(config: PipelineConfig, told: Mapping[str, Any]) -> list[str]:
     """
     settings = config.notify
     last = _last(config)
-    if told["event"] in _WELL:
+    # Where there was nothing to do, what the last run came to still holds.
+    stands = last.get("event", UNCHANGED) if told["event"] == UNCHANGED else told["event"]
+    if stands in _WELL:
         last["succeeded"] = datetime.now(UTC).timestamp()
     # Who wants to know of pushes wants to know of the one that follows a failure.
     wanted = {*settings.on, *((RECOVERED,) if PUSHED in settings.on else ())}
     warnings = _send(config, told) if told["event"] in wanted else []
     return warnings + _tried(
         config,
-        {**told, "succeeded": last.get("succeeded")},
+        {**told, "stands": stands, "succeeded": last.get("succeeded")},
         (f"The file {settings.metrics_file}", settings.metrics_file, _measure),
         (f"The file {config.pipeline_root / _LAST_FILE}", config.pipeline_root.is_dir(), _keep),
     )
@@ -186,7 +188,7 @@ def _post(config: PipelineConfig, told: Mapping[str, Any]) -> None:
     url = os.environ.get(settings.webhook_env or "", "")
     if not url:
         raise ValueError(f"the environment variable {settings.webhook_env} is not set")
-    content = _public(told) if settings.webhook_format == "json" else {"text": as_text(told)}
+    content = dict(told) if settings.webhook_format == "json" else {"text": as_text(told)}
     for attempt in (1, 2):
         try:
             answer = requests.post(
@@ -207,7 +209,6 @@ def _post(config: PipelineConfig, told: Mapping[str, Any]) -> None:
 
 
 def _execute(config: PipelineConfig, told: Mapping[str, Any]) -> None:
-    public = _public(told)
     texts = ("event", "exit_code", "pipeline", "log", "run", "version")
     process = subprocess.Popen(
         config.notify.command,
@@ -215,11 +216,11 @@ def _execute(config: PipelineConfig, told: Mapping[str, Any]) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **{f"MARQUEE_{name.upper()}": str(public.get(name, "")) for name in texts}},
+        env={**os.environ, **{f"MARQUEE_{name.upper()}": str(told.get(name, "")) for name in texts}},
         start_new_session=True,
     )
     try:
-        _, said = process.communicate(json.dumps(public), timeout=config.notify.timeout_seconds)
+        _, said = process.communicate(json.dumps(dict(told)), timeout=config.notify.timeout_seconds)
     except subprocess.TimeoutExpired:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -262,8 +263,7 @@ def _measure(config: PipelineConfig, told: Mapping[str, Any]) -> None:
 def _keep(config: PipelineConfig, told: Mapping[str, Any]) -> None:
     path = config.pipeline_root / _LAST_FILE
     aside = path.with_suffix(".tmp")
-    event = _last(config).get("event", UNCHANGED) if told["event"] == UNCHANGED else told["event"]
-    aside.write_text(json.dumps({"event": event, "succeeded": told["succeeded"]}))
+    aside.write_text(json.dumps({"event": told["stands"], "succeeded": told["succeeded"]}))
     aside.rename(path)
 
 
@@ -273,10 +273,6 @@ def _last(config: PipelineConfig) -> dict[str, Any]:
         return found if isinstance(found, dict) else {}
     except (OSError, ValueError):
         return {}
-
-
-def _public(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in told.items() if key != "succeeded"}
 
 
 def _host(config: PipelineConfig) -> str:

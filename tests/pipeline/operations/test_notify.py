@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import time
@@ -281,6 +282,17 @@ def test_nothing_to_do_after_a_refusal_has_not_recovered(server, tmp_path):
     for run in (ran(blessed=False, pushed=False), None, ran()):
         notify(config, message(config, STARTED, run))
     assert [body["event"] for body in server.bodies] == ["refused", "recovered"]
+
+
+def test_nothing_to_do_after_a_refusal_is_no_success_to_prometheus(tmp_path):
+    path = tmp_path / "marquee.prom"
+    config = configured(tmp_path, f"notify.metrics_file={path}")
+    told = []
+    for run in (ran(), ran(blessed=False, pushed=False), None, ran()):
+        notify(config, message(config, STARTED, run))
+        (line,) = re.findall(r"^marquee_last_success.*", path.read_text(), re.MULTILINE)
+        told.append(line)
+    assert told[0] == told[1] == told[2] != told[3]
 
 
 def test_who_wants_pushes_is_told_of_the_one_that_recovers(server, tmp_path):
