@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, replace
 from datetime import date
@@ -20,6 +21,7 @@ from components.evaluator.component import ThresholdEvaluator
 from components.example_gen.component import RatingsExampleGen
 from components.example_gen.detection import Source
 from components.example_gen.files import match
+from components.example_gen.spans import judge_late
 from components.models.search_space import purpose
 from components.pusher.component import AtomicPusher
 from components.ranking.component import RankingEvaluator
@@ -50,6 +52,7 @@ from pipeline.engine import beam_arguments
 from pipeline.evaluation import eval_config
 from pipeline.sections import BUILTIN, ServingConfig
 from pipeline.state.inputs import bring
+from pipeline.state.spans import changed
 from pipeline.state.store import connection_config
 
 
@@ -150,6 +153,11 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
 def _source(config: PipelineConfig) -> Source:
     """The ratings; built-in ones by their copy under the root, whose path is not that of the environment."""
     source = config.data.source()
+    told = [*source.told]
+    if config.data.spans and source.spans:
+        told += judge_late(config.data.spans, changed(config, source), source.base)
+    for sentence in told:
+        logging.getLogger("marquee.progress").info("Warning: %s", sentence)
     if not config.data.path.startswith(BUILTIN):
         return source
     patterns = [pattern for pattern in (source.ratings, source.movies) if pattern]
@@ -244,6 +252,7 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_model_dir))
         ),
+        push_older=config.data.spans is None or config.data.spans.push_older,
     ).with_id(PUSHER)
     return _pipeline(
         config,

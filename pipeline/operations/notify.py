@@ -48,7 +48,7 @@ def message(
     Args:
         config: Of the run.
         started: When, with its zone.
-        run: What it came to, if it came to its end.
+        run: What it came to, if it came to its end; None without an error where there was nothing to do.
         error: What ended it before.
         log: Its log.
 
@@ -61,10 +61,12 @@ def message(
         code = exit_code(error) if isinstance(error, MarqueeError) else ExitCode.FAILED
         event = _OF_CODE.get(code, FAILED)
         reasons = [str(error) if isinstance(error, MarqueeError) else f"{type(error).__name__}: {error}"]
+    elif run is None:
+        code, event, reasons = ExitCode.DONE, UNCHANGED, []
     else:
         fit = summary.get("blessed") and summary.get("fit_for_serving", True)
         code = ExitCode.DONE if fit else ExitCode.REFUSED
-        changed = run is not None and run.state != "cached"
+        changed = run.state != "cached"
         event = REFUSED if not fit else PUSHED if changed and summary.get("version") else UNCHANGED
         reasons = [*summary.get("failures", []), *summary.get("serving_failures", [])]
     if event in _WELL and _last(config).get("event", PUSHED) not in _WELL:
