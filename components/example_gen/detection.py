@@ -11,6 +11,7 @@ import os
 
 from components.example_gen import files, layouts
 from components.example_gen.layouts.base import Layout
+from components.example_gen.readers import parquet
 from components.example_gen.rows import MOVIES, RATINGS
 from components.example_gen.settings import IngestSettings
 from components.example_gen.spans import Span, filled, window
@@ -97,13 +98,12 @@ def _of_window(source: Source, layout: Layout, settings: IngestSettings) -> Sour
     assert settings.spans
 
     def is_empty(path: str) -> bool:
-        # Rows are there where more than a header is, or where that is no header.
         with files.open_file(path) as file:
-            lines = [
-                line
-                for line in file.read(_HEAD_BYTES).removeprefix(b"\xef\xbb\xbf").splitlines()
-                if line.strip()
-            ]
+            head = file.read(_HEAD_BYTES)
+        if head.startswith(b"PAR1"):
+            return not parquet.read_schema(path)[1]
+        # Rows are there where more than a header is, or where that is no header.
+        lines = [line for line in head.removeprefix(b"\xef\xbb\xbf").splitlines() if line.strip()]
         if len(lines) > 1 or not lines:
             return not lines
         try:

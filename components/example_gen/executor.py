@@ -79,9 +79,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         Raises:
             DataError: More rows are malformed than allowed, a (user, movie) pair is there twice where that is
-                an error, a split would be empty, or what `detection.detect` raises.
+                an error, a split would be empty, a file was written while it was read, or what
+                `detection.detect` raises.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
+        try:
+            self._ingest(output_dict, exec_properties)
+        except Exception:
+            # A file that is not whole yet is often malformed first of all.
+            _check_unchanged(exec_properties)
+            raise
+        _check_unchanged(exec_properties)
+
+    def _ingest(self, output_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]) -> None:
         settings = IngestSettings.model_validate_json(exec_properties[SETTINGS_KEY])
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
         movies = artifact_utils.get_single_instance(output_dict[MOVIES_KEY])
@@ -126,7 +136,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 file.write(rejects_csv(rejects))
         _write_parquet(_complete(catalogue, summary["movies"]), catalogue_path)
         fileio.rmtree(work)
-        _check_unchanged(exec_properties)
 
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, "tfrecords_gzip")

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Literal
 
 from components.example_gen import files
@@ -91,14 +92,23 @@ def window(
             fix="correct data.spans",
         )
     told: list[str] = []
-    missing = sorted(set(range(first, last + 1)) - set(present))
-    _apply(settings.missing, "missing", "not there", [_name(number, specs) for number in missing], base, told)
+    missing = _gaps([span.number for span in chosen], first, last, specs)
+    _apply(settings.missing, "missing", "not there", missing, base, told)
     empty = [span for span in chosen if all(map(is_empty, files.match(base, span.pattern)))]
     _apply(settings.empty, "empty", "empty", [span.name for span in empty], base, told)
     kept = [span for span in chosen if span not in empty]
     if not kept:
         raise DataError("All spans of the window are empty.", where=os.path.join(base, pattern))
     return kept, told
+
+
+def _gaps(numbers: Sequence[int], first: int, last: int, specs: set[str]) -> list[str]:
+    """What is not there from `first` to `last`, as `7` or `7 to 9`: a gap may be of millions."""
+    return [
+        _name(low, specs) if low == high else f"{_name(low, specs)} to {_name(high, specs)}"
+        for low, high in ((a + 1, b - 1) for a, b in pairwise([first - 1, *numbers, last + 1]))
+        if low <= high
+    ]
 
 
 def filled(pattern: str, tokens: Mapping[str, str]) -> str:
@@ -127,7 +137,7 @@ def _apply(
 ) -> None:
     if not names or policy == "ignore":
         return
-    one = len(names) == 1
+    one = len(names) == 1 and " to " not in names[0]
     sentence = f"{'span' if one else 'spans'} {_listed(names)} {'is' if one else 'are'} {what}"
     if policy == "stop":
         raise DataError(

@@ -219,3 +219,22 @@ def test_files_that_are_written_while_they_are_read_stop_the_run(tmp_path):
         file.write("y\n")
     with pytest.raises(DataError, match="The ratings of span 7 were written while they were read"):
         _check_unchanged(properties)
+
+
+def test_a_file_that_is_not_whole_yet_is_told_as_such_and_not_as_malformed(make_input, ingest):
+    """Its last line is half a row when it is read; it is longer than TFX's driver has seen it by then."""
+    given = make_input("csv")
+    with (given.folder / "log.csv").open("a") as file:
+        file.write("9;4")
+    with pytest.raises(DataError, match="malformed"):
+        ingest(given.folder, given.settings)
+    from components.shared.tfx_internals import fingerprint
+
+    seen = [
+        fingerprint(name, str(given.folder / of))
+        for name, of in (("ratings", "log.csv"), ("movies", "movies.csv"))
+    ]
+    with (given.folder / "log.csv").open("a") as file:
+        file.write(".5;7")
+    with pytest.raises(DataError, match="The ratings were written while they were read"):
+        ingest(given.folder, given.settings, seen="\n".join(seen))

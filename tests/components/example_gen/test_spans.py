@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.example_gen.detection import detect
@@ -98,6 +100,31 @@ def test_before_the_first_span_nothing_is_missing_unless_it_is_asked_for(tmp_pat
     folder = log(tmp_path, "ratings-3.csv")
     assert detect(str(folder), settings(last=9)).told == ()
     assert detect(str(folder), settings(**{"from": 2})).told == ("span 2 is not there",)
+
+
+@pytest.mark.parametrize(
+    ("names", "window", "what"),
+    [
+        ((1, 4, 6), {}, "spans 2 to 3, 5 are not there"),
+        ((1, 4), {}, "spans 2 to 3 are not there"),
+        ((2, 3), {"from": 1, "to": 5}, "spans 1, 4 to 5 are not there"),
+        ((1, 10**15), {}, "spans 2 to 999999999999999 are not there"),
+    ],
+)
+def test_what_is_missing_is_told_in_ranges_however_far_apart_the_spans_are(tmp_path, names, window, what):
+    folder = log(tmp_path, *(f"ratings-{number}.csv" for number in names))
+    assert detect(str(folder), settings(**window)).told == (what,)
+
+
+def test_a_parquet_file_without_rows_is_an_empty_span(tmp_path):
+    table = pa.table({"user_id": ["1"], "movie_id": ["2"], "rating": [4.0], "timestamp": [5]})
+    pq.write_table(table, tmp_path / "r-1.parquet")
+    pq.write_table(table.slice(0, 0), tmp_path / "r-2.parquet")
+    of = {"ratings_file": "r-{SPAN}.parquet"}
+    found = detect(str(tmp_path), IngestSettings.model_validate({**of, "spans": {"empty": "warn"}}))
+    assert ([span.name for span in found.spans], found.told) == (["1"], ("span 2 is empty",))
+    with pytest.raises(DataError, match="Span 2 is empty"):
+        detect(str(tmp_path), IngestSettings.model_validate({**of, "spans": {}}))
 
 
 @pytest.mark.parametrize("text", ["", "\n \n", HEADER])
