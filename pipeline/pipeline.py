@@ -17,6 +17,7 @@ from tfx.types import BaseChannel, Channel, standard_artifacts
 
 from components.blessing.component import Blessing
 from components.data_gate.component import DataGate
+from components.data_gate.settings import DataGateSettings
 from components.evaluator.component import ThresholdEvaluator
 from components.example_gen.component import RatingsExampleGen
 from components.example_gen.detection import Source
@@ -89,7 +90,7 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
         statistics=statistics_gen.outputs["statistics"],
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
-        settings=config.data_gate,
+        settings=_data_gate(config),
         label=config.label,
         split_method=config.data.split.method,
         expect_genres=source.movies is not None and config.data.movie_columns.genres is not None,
@@ -163,6 +164,17 @@ def _source(config: PipelineConfig) -> Source:
     patterns = [pattern for pattern in (source.ratings, source.movies) if pattern]
     files = [Path(file) for pattern in patterns for file in match(source.base, pattern)]
     return replace(source, base=str(bring(files, config.inputs_dir)))
+
+
+def _data_gate(config: PipelineConfig) -> DataGateSettings:
+    """The bars; that a backfill is older is told and stops nothing, as the Pusher does not replace what is newer."""
+    gate = config.data_gate
+    if config.data.spans is None or config.data.spans.to is None:
+        return gate
+    step_back = gate.freshness.step_back_days.model_copy(update={"fatal": None})
+    return gate.model_copy(
+        update={"freshness": gate.freshness.model_copy(update={"step_back_days": step_back})}
+    )
 
 
 def _schema(config: PipelineConfig) -> str:

@@ -36,7 +36,6 @@ class Story:
             "data.ratings_file=ratings-{SPAN}.csv",
             "model.epochs=1",
             "retrieval=null",
-            "data_gate.freshness.step_back_days.fatal=10000",
             "data_gate.shares.new_users.fatal=1",
             "data_gate.minimum.train_rows=100",
             "data_gate.minimum.users=10",
