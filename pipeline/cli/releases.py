@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,12 @@ def spans_of(first: str | None, last: str | None) -> str:
     if not first or not last:
         return "-"
     return first if first == last else f"{first}{'-' if first.isdigit() else ' to '}{last}"
+
+
+def dates_of(times: Mapping[str, Any]) -> str:
+    """The days of the oldest and the newest rating in a table."""
+    found = [times[name] for name in ("oldest_timestamp", "newest_timestamp") if times.get(name)]
+    return " to ".join(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in found) or "-"
 
 
 @click.command()

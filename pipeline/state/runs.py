@@ -103,7 +103,10 @@ class Run:
             (
                 EXAMPLE_GEN,
                 "examples",
-                ("num_rows", "num_users", "num_movies", "num_rejected", FIRST_SPAN, LAST_SPAN),
+                (
+                    *("num_rows", "num_users", "num_movies", "num_rejected", FIRST_SPAN, LAST_SPAN),
+                    *("oldest_timestamp", "newest_timestamp"),
+                ),
             ),
             (
                 TRAINER,
