@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Iterable, Mapping
 
 from components.example_gen.detection import Source
 from components.shared.artifacts import EXAMPLE_GEN, FINGERPRINT, LAST_SPAN
@@ -22,11 +23,15 @@ def fingerprints(source: Source) -> dict[str, str]:
 
 
 def changed(config: PipelineConfig, source: Source) -> list[str]:
-    """Names of the spans that are not what the last run that read them has read."""
+    """Names of the spans that are not what the last run that came to its end has read."""
+    return changed_since(read_runs(config, last=_SEEN), fingerprints(source))
+
+
+def changed_since(runs: Iterable[Run], now: Mapping[str, str]) -> list[str]:
+    """The same, of some runs and of the fingerprints as they are now; what a stopped run has read was never used."""
     known: dict[str, str] = {}
-    for run in read_runs(config, last=_SEEN):
+    for run in _ended(runs):
         known |= _fingerprints(_examples(run))
-    now = fingerprints(source)
     return [
         name.partition("-")[2]
         for name, value in now.items()
@@ -36,12 +41,21 @@ def changed(config: PipelineConfig, source: Source) -> list[str]:
 
 def nothing_new(config: PipelineConfig, source: Source) -> str | None:
     """What to say where the last run that came to its end has read just this; else None."""
-    ended = [run for run in read_runs(config, last=_SEEN) if run.state in ("done", "cached")]
+    return nothing_since(read_runs(config, last=_SEEN), fingerprints(source))
+
+
+def nothing_since(runs: Iterable[Run], now: Mapping[str, str]) -> str | None:
+    """The same, of some runs and of the fingerprints as they are now."""
+    ended = _ended(runs)
     examples = _examples(ended[-1]) if ended else None
-    if not examples or _fingerprints(examples) != fingerprints(source):
+    if not examples or _fingerprints(examples) != now:
         return None
     last = examples.properties.get(LAST_SPAN)
     return f"No new data since {f'span {last}' if last else f'the run of {ended[-1].started:%Y-%m-%d %H:%M:%S}'}."
+
+
+def _ended(runs: Iterable[Run]) -> list[Run]:
+    return [run for run in runs if run.state in ("done", "cached")]
 
 
 def _examples(run: Run) -> Artifact | None:
