@@ -115,7 +115,7 @@ def _run(folder: Path, data: Path, last: int) -> Iterator[str]:
     (run,) = json.loads(asked.stdout)["runs"]
     yield f"{run['first_span']}-{run['last_span']}" if "last_span" in run else "-"
     yield f"{run['num_rows']:,}" if "num_rows" in run else "-"
-    yield run.get("warm_start", "-")[:6]
+    yield run.get("warm_start", "-").split()[0][:6]
     yield "+".join(str(run[key]) for key in ("best_epoch", "retrieval_best_epoch") if key in run) or "-"
     yield f"{run['auc']:.4f}" if "auc" in run else "-"
     yield f"{run['ndcg@10']:.4f}" if "ndcg@10" in run else "-"
