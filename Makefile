@@ -8,7 +8,7 @@ ARGS ?=
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-faults test-inputs check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf lock clean
+.PHONY: help setup run test test-long test-faults test-inputs check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-spans bench-unseen bench-ncf lock clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -56,6 +56,9 @@ bench-scale: setup ## How a run grows from 100k to 20M rows (ARGS="--rows 100000
 
 bench-batch: setup ## Recommendations for 50,000 users in a file, beside asking one by one
 	@$(BIN)/python tests/benchmarks/bench_batch.py $(ARGS)
+
+bench-spans: setup ## MovieLens 100K as 30 spans, replayed one a run with warm start (ARGS="--from 20 --last 10")
+	@$(BIN)/python tests/benchmarks/bench_spans.py $(ARGS)
 
 bench-unseen: setup ## The default recommender beside tuned baselines on three data sets and thinned ones (needs ../shared/data for two)
 	@$(BIN)/python tests/benchmarks/bench_unseen.py $(ARGS)

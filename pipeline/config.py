@@ -293,11 +293,11 @@ def load_config(file: str | None = None, overrides: Sequence[str] = ()) -> Pipel
 def describe(config: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
     """Every key of a configuration with its value and description, in the order of the classes."""
     for name, field in type(config).model_fields.items():
-        value = getattr(config, name)
+        value, key = getattr(config, name), field.alias or name
         if isinstance(value, BaseModel):
-            yield from describe(value, f"{prefix}{name}.")
+            yield from describe(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{name}", value, field.description or ""
+            yield f"{prefix}{key}", value, field.description or ""
 
 
 _MODELS = ("model", "retrieval")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,10 +17,12 @@ from tfx.types import BaseChannel, Channel, standard_artifacts
 
 from components.blessing.component import Blessing
 from components.data_gate.component import DataGate
+from components.data_gate.settings import DataGateSettings
 from components.evaluator.component import ThresholdEvaluator
 from components.example_gen.component import RatingsExampleGen
 from components.example_gen.detection import Source
 from components.example_gen.files import match
+from components.example_gen.spans import judge_late
 from components.models.search_space import purpose
 from components.pusher.component import AtomicPusher
 from components.ranking.component import RankingEvaluator
@@ -50,6 +53,7 @@ from pipeline.engine import beam_arguments
 from pipeline.evaluation import eval_config
 from pipeline.sections import BUILTIN, ServingConfig
 from pipeline.state.inputs import bring
+from pipeline.state.spans import changed
 from pipeline.state.store import connection_config
 
 
@@ -86,7 +90,7 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
         statistics=statistics_gen.outputs["statistics"],
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
-        settings=config.data_gate,
+        settings=_data_gate(config),
         label=config.label,
         split_method=config.data.split.method,
         expect_genres=source.movies is not None and config.data.movie_columns.genres is not None,
@@ -150,11 +154,27 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
 def _source(config: PipelineConfig) -> Source:
     """The ratings; built-in ones by their copy under the root, whose path is not that of the environment."""
     source = config.data.source()
+    told = [*source.told]
+    if config.data.spans and source.spans:
+        told += judge_late(config.data.spans, changed(config, source), source.base)
+    for sentence in told:
+        logging.getLogger("marquee.progress").info("Warning: %s", sentence)
     if not config.data.path.startswith(BUILTIN):
         return source
     patterns = [pattern for pattern in (source.ratings, source.movies) if pattern]
     files = [Path(file) for pattern in patterns for file in match(source.base, pattern)]
     return replace(source, base=str(bring(files, config.inputs_dir)))
+
+
+def _data_gate(config: PipelineConfig) -> DataGateSettings:
+    """The bars; that a backfill is older is told and stops nothing, as the Pusher does not replace what is newer."""
+    gate = config.data_gate
+    if config.data.spans is None or config.data.spans.to is None:
+        return gate
+    step_back = gate.freshness.step_back_days.model_copy(update={"fatal": None})
+    return gate.model_copy(
+        update={"freshness": gate.freshness.model_copy(update={"step_back_days": step_back})}
+    )
 
 
 def _schema(config: PipelineConfig) -> str:
@@ -244,6 +264,7 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_model_dir))
         ),
+        push_older=config.data.spans is None or config.data.spans.push_older,
     ).with_id(PUSHER)
     return _pipeline(
         config,

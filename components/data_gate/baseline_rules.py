@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from components.data_gate.counts import rows_of_others
 from components.data_gate.distances import distances, distant, of_ratings
-from components.data_gate.findings import DAY, Case, Finding, date, text
+from components.data_gate.findings import DAY, Case, Data, Finding, date, text
 from components.data_gate.registry import against_baseline
 from components.shared.features import (
     GENRES_KEY,
@@ -23,14 +23,23 @@ _MIN_COMMON_PAIRS = 100
 
 @against_baseline
 def volume(case: Case) -> Iterator[Finding]:
-    """Rows, users, movies and, up or down, share of positives, as ratios of the last blessed run's."""
+    """Rows, users, movies and, up or down, share of positives, as ratios of the last blessed run's.
+
+    Of two windows of another number of spans the rows are compared a span; of users and movies the fewest that a
+    shorter window may have are fewer in proportion, and the most that a longer one may have are more.
+    """
     current, baseline, bars = case.current, case.baseline, case.settings.volume
+    longer = (current.spans or 1) / (baseline.spans or 1) if current.spans and baseline.spans else 1.0
     for what, floors, now, before in (
         ("rows", bars.rows, current.rows, baseline.rows),
         ("users", bars.users, len(current.ids(USER_KEY)), len(baseline.ids(USER_KEY))),
         ("movies", bars.movies, len(current.ids(MOVIE_KEY)), len(baseline.ids(MOVIE_KEY))),
     ):
         ratio = now / max(before, 1)
+        if longer != 1:
+            # Between those of as long a window and those in proportion, users and movies are as expected.
+            fair = longer if what == "rows" else min(max(ratio, min(longer, 1)), max(longer, 1))
+            ratio /= fair
         level, bar, key = floors.level(ratio), floors.fatal, f"data_gate.volume.{what}"
         if level == "warn":
             bar = floors.warn
@@ -49,7 +58,8 @@ def volume(case: Case) -> Iterator[Finding]:
                 f"{now:,}",
                 f"{bound} {bar:g} times {before:,}",
                 current.rows,
-                f"there are {now:,} {what}, {ratio:.2f} times the {before:,} of the last blessed run;"
+                f"there are {now:,} {what}{_spans(current)}, {ratio:.2f} times the {before:,}{_spans(baseline)} of"
+                f" the last blessed run{', a span' if longer != 1 else ''};"
                 f" {bound} {bar:g} times are expected",
                 f"--set {key}.{level}={passing:g}",
             )
@@ -64,6 +74,10 @@ def volume(case: Case) -> Iterator[Finding]:
             rows=round(now_share * current.rows),
             sentence=f"{now_share:.1%} of the rows are positives, {before_share:.1%} in the last blessed run",
         )
+
+
+def _spans(data: Data) -> str:
+    return f" in {data.spans} span{'s' * (data.spans != 1)}" if data.spans else ""
 
 
 @against_baseline

@@ -24,7 +24,14 @@ from components.data_gate import counts, rules
 from components.data_gate.findings import DAY, Data, Expectations, Finding
 from components.data_gate.settings import DataGateSettings
 from components.shared.artifact_types import DataVerdict, read_schema
-from components.shared.artifacts import FINDINGS_FILE, TRAIN_LIKED, TRAIN_ROWS, WARNINGS, WITHOUT_TIMES
+from components.shared.artifacts import (
+    FINDINGS_FILE,
+    NUM_SPANS,
+    TRAIN_LIKED,
+    TRAIN_ROWS,
+    WARNINGS,
+    WITHOUT_TIMES,
+)
 from components.shared.errors import DataError
 from components.shared.features import LabelRule
 from components.shared.fingerprint import code_fingerprint
@@ -217,6 +224,7 @@ def read_data(
         },
         examples.get_int_custom_property("num_duplicates"),
         times=not examples.get_int_custom_property(WITHOUT_TIMES),
+        spans=examples.get_int_custom_property(NUM_SPANS) or None,
     )
 
 

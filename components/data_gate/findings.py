@@ -62,6 +62,7 @@ class Data:
     statistics: Statistics
     num_duplicates: int = 0
     times: bool = True
+    spans: int | None = None
 
     @property
     def train(self) -> SplitCounts:

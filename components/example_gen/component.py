@@ -12,7 +12,6 @@ from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import component_spec, standard_artifacts, standard_component_specs
 
 from components.example_gen import detection, executor, layouts
-from components.example_gen.rows import MOVIES, RATINGS
 from components.example_gen.settings import IngestSettings
 from components.shared.artifact_types import Movies
 from components.shared.fingerprint import code_fingerprint
@@ -63,9 +62,7 @@ class RatingsExampleGen(tfx_example_gen.FileBasedExampleGen):
         settings: IngestSettings,
         range_config: range_config_pb2.RangeConfig | None = None,
     ) -> None:
-        splits = [example_gen_pb2.Input.Split(name=RATINGS, pattern=source.ratings)]
-        if source.movies is not None:
-            splits.append(example_gen_pb2.Input.Split(name=MOVIES, pattern=source.movies))
+        splits = [example_gen_pb2.Input.Split(name=name, pattern=of) for name, of in source.inputs]
         spec = RatingsExampleGenSpec(
             # TFX takes folder and pattern together as one glob.
             input_base=glob.escape(source.base),
@@ -74,7 +71,7 @@ class RatingsExampleGen(tfx_example_gen.FileBasedExampleGen):
             output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
             output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
             range_config=range_config,
-            settings=settings.model_copy(update={"layout": source.layout}).model_dump_json(),
+            settings=settings.model_copy(update={"layout": source.layout, "spans": None}).model_dump_json(),
             code=code_fingerprint("shared/features.py", "shared/columns.py", "example_gen/**/*.py")
             + layouts.outside_fingerprint(source.layout),
             examples=types.Channel(type=standard_artifacts.Examples),

@@ -11,8 +11,13 @@ import os
 
 from components.example_gen import files, layouts
 from components.example_gen.layouts.base import Layout
+from components.example_gen.readers import parquet
+from components.example_gen.rows import MOVIES, RATINGS
 from components.example_gen.settings import IngestSettings
+from components.example_gen.spans import Span, filled, window
 from components.shared.errors import DataError
+
+_HEAD_BYTES = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +28,15 @@ class Source:
     base: str
     ratings: str
     movies: str | None
+    spans: tuple[Span, ...] = ()
+    told: tuple[str, ...] = ()  # of spans, by their policies
+
+    @property
+    def inputs(self) -> list[tuple[str, str]]:
+        """What TFX's driver is given, name and pattern: the ratings of each span, so that it tells them apart."""
+        ratings = [(f"{RATINGS}-{span.name}", span.pattern) for span in self.spans]
+        movies = [(MOVIES, self.movies)] if self.movies is not None else []
+        return (ratings or [(RATINGS, self.ratings)]) + movies
 
 
 def detect(path: str, settings: IngestSettings) -> Source:
@@ -60,6 +74,8 @@ def detect(path: str, settings: IngestSettings) -> Source:
     # The name of one from outside is its path.
     name = layout.name if settings.layout == "auto" else settings.layout
     source = Source(name, base, ratings, _movies(base, layout, ratings, settings))
+    if settings.spans:
+        return _of_window(source, layout, settings)
     if source.movies is not None and files.specs(source.ratings) != files.specs(source.movies):
         raise DataError(
             "The patterns of the ratings and of the movies do not have the same span.",
@@ -76,6 +92,41 @@ def detect(path: str, settings: IngestSettings) -> Source:
         for file in tables:
             layout.movies_format(file, settings)
     return source
+
+
+def _of_window(source: Source, layout: Layout, settings: IngestSettings) -> Source:
+    assert settings.spans
+
+    def is_empty(path: str) -> bool:
+        with files.open_file(path) as file:
+            head = file.read(_HEAD_BYTES)
+        if head.startswith(b"PAR1"):
+            return not parquet.read_schema(path)[1]
+        # Rows are there where more than a header is, or where that is no header.
+        lines = [line for line in head.removeprefix(b"\xef\xbb\xbf").splitlines() if line.strip()]
+        if len(lines) > 1 or not lines:
+            return not lines
+        try:
+            layout.ratings_format(path, settings)
+        except DataError:
+            return True
+        return False
+
+    spans, told = window(source.base, source.ratings, settings.spans, is_empty)
+    for span in spans:
+        for file in files.match(source.base, span.pattern):
+            layout.ratings_format(file, settings)
+    movies = source.movies
+    if movies is not None:
+        # Of tables that are there for each span, the newest.
+        of_spans = (
+            [filled(movies, span.tokens) for span in reversed(spans)] if files.specs(movies) else [movies]
+        )
+        movies = next((one for one in of_spans if files.match(source.base, one)), of_spans[0])
+        tables = _matches(source.base, movies, layout)
+        files.sole_file(tables)
+        layout.movies_format(tables[0], settings)
+    return dataclasses.replace(source, movies=movies, spans=tuple(spans), told=tuple(told))
 
 
 def _matches(base: str, pattern: str, layout: Layout) -> list[str]:

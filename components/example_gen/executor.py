@@ -17,12 +17,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tfx import types
+from tfx.components.example_gen import utils
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import proto_utils
+from tfx.utils import io_utils, proto_utils
 
 from components.example_gen import files, layouts, steps
 from components.example_gen.movies import read_movies
@@ -32,7 +33,15 @@ from components.example_gen.reports import check_rejects, duplicates_error, empt
 from components.example_gen.rows import MOVIES, MOVIES_SCHEMA, RATINGS, Reject, rejects_csv
 from components.example_gen.settings import IngestSettings
 from components.shared import columns
-from components.shared.artifacts import MOVIES_FILE, REJECTS_FILE, TYPICAL_USER, WITHOUT_TIMES
+from components.shared.artifacts import (
+    FIRST_SPAN,
+    LAST_SPAN,
+    MOVIES_FILE,
+    NUM_SPANS,
+    REJECTS_FILE,
+    TYPICAL_USER,
+    WITHOUT_TIMES,
+)
 from components.shared.errors import DataError
 from components.shared.features import MOVIE_KEY, SPLITS
 
@@ -51,9 +60,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     rejects.csv (file, line, reason, text) where malformed rows were allowed and met. Its integer custom properties
     are num_rows, num_train, num_eval, num_test, num_users, num_movies (rated ones), num_rejected (rows of either
     table), num_duplicates, num_ratings_without_movie (where there is a movies table), and oldest_timestamp and
-    newest_timestamp in seconds. Where the ratings have no times, `timestamp` is 0 in every example, and the property
-    without_times is 1 instead of the last two. Of text is typical_user: the user in the middle by number of train
-    ratings among those of the first shard, and the movies they rated best, as JSON.
+    newest_timestamp in seconds; of a window of spans also num_spans, and as text first_span and last_span. Where
+    the ratings have no times, `timestamp` is 0 in every example, and the property without_times is 1 instead of the
+    last two. Of text is typical_user: the user in the middle by number of train ratings among those of the first
+    shard, and the movies they rated best, as JSON.
 
     `movies`: movies.parquet, sorted by movie_id, with the columns of `rows.MOVIES_SCHEMA`; every movie of
     the movies table, and every rated movie that it lacks with an empty title and no genres.
@@ -69,9 +79,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         Raises:
             DataError: More rows are malformed than allowed, a (user, movie) pair is there twice where that is
-                an error, a split would be empty, or what `detection.detect` raises.
+                an error, a split would be empty, a file was written while it was read, or what
+                `detection.detect` raises.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
+        try:
+            self._ingest(output_dict, exec_properties)
+        except Exception:
+            # A file that is not whole yet is often malformed first of all.
+            _check_unchanged(exec_properties)
+            raise
+        _check_unchanged(exec_properties)
+
+    def _ingest(self, output_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]) -> None:
         settings = IngestSettings.model_validate_json(exec_properties[SETTINGS_KEY])
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
         movies = artifact_utils.get_single_instance(output_dict[MOVIES_KEY])
@@ -124,6 +144,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             summary, MOVIES in inputs, settings.columns.timestamp is not None
         ).items():
             examples.set_int_custom_property(name, value)
+        spans = _spans(exec_properties)
+        if spans:
+            examples.set_string_custom_property(FIRST_SPAN, spans[0])
+            examples.set_string_custom_property(LAST_SPAN, spans[-1])
+            examples.set_int_custom_property(NUM_SPANS, len(spans))
         examples.set_string_custom_property(TYPICAL_USER, json.dumps(summary[TYPICAL_USER]))
 
 
@@ -151,14 +176,45 @@ def _input_files(exec_properties: Mapping[str, Any]) -> dict[str, list[str]]:
     config = example_gen_pb2.Input()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], config)
     base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-    inputs = {}
+    inputs: dict[str, list[str]] = {}
     for split in config.splits:
-        inputs[split.name] = files.glob_files(os.path.join(base, split.pattern))
-        if not inputs[split.name]:
+        name, _, span = split.name.partition("-")
+        found = files.glob_files(os.path.join(base, split.pattern))
+        if not found:
+            of_span = f" of span {span}" if span else ""
             raise DataError(
-                f"The {split.name} are not there any more.", where=os.path.join(base, split.pattern)
+                f"The {name}{of_span} are not there any more.", where=os.path.join(base, split.pattern)
             )
+        inputs.setdefault(name, []).extend(found)
     return inputs
+
+
+def _check_unchanged(exec_properties: Mapping[str, Any]) -> None:
+    """Of what was read: TFX's driver has looked at the files before."""
+    before = exec_properties.get(utils.FINGERPRINT_PROPERTY_NAME)
+    if not before:
+        return
+    config = example_gen_pb2.Input()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], config)
+    base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+    known = set(before.split("\n"))
+    for split in config.splits:
+        pattern = os.path.join(base, split.pattern)
+        if io_utils.generate_fingerprint(split.name, pattern) not in known:
+            name, _, span = split.name.partition("-")
+            raise DataError(
+                f"The {name}{f' of span {span}' if span else ''} were written while they were read.",
+                where=pattern,
+                fix="run again when they are whole; write new files aside and rename them",
+            )
+
+
+def _spans(exec_properties: Mapping[str, Any]) -> list[str]:
+    """Names of the spans that are read, oldest first."""
+    config = example_gen_pb2.Input()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], config)
+    parts = (split.name.partition("-") for split in config.splits)
+    return [span for name, _, span in parts if name == RATINGS and span]
 
 
 def _plan(paths: list[str], settings: IngestSettings) -> tuple[list[FileRange], int]:

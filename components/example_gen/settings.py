@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -71,6 +72,37 @@ class SplitSettings(_Settings):
         return self
 
 
+Policy = Literal["stop", "warn", "ignore"]
+
+
+class SpansSettings(_Settings):
+    """Which spans of a growing log are read, as one log; `data.ratings_file` has {SPAN}, or {YYYY}, {MM} and {DD}."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    last: int | None = Field(None, ge=1, description="The newest one and those before it, so many in all.")
+    from_: int | date | None = Field(
+        None, alias="from", description="The first one, a number or a date such as 2026-11-01."
+    )
+    to: int | date | None = Field(None, description="The last one; the newest when null.")
+    missing: Policy = Field("warn", description="What to do where one within the window is not there.")
+    empty: Policy = Field(
+        "stop", description="What to do where one has no rows; it is left out, or it stops."
+    )
+    late: Policy = Field("warn", description="What to do where one has changed since an earlier run read it.")
+    push_older: bool = Field(
+        False, description="Whether a model of older ratings than those of the served one may be pushed."
+    )
+
+    @model_validator(mode="after")
+    def _one_window(self) -> SpansSettings:
+        if self.last is not None and (self.from_ is not None or self.to is not None):
+            raise ValueError("either last, or from and to")
+        if type(self.from_) is type(self.to) and self.from_ is not None and self.from_ > self.to:  # type: ignore[operator]
+            raise ValueError(f"from {self.from_} is after to {self.to}")
+        return self
+
+
 class IngestSettings(_Settings):
     """How the ratings and movies are read. The defaults suit every known layout."""
 
@@ -87,6 +119,9 @@ class IngestSettings(_Settings):
     )
     movies_file: str | None = Field(
         None, min_length=1, description="Name of the movies table within the path, as ratings_file."
+    )
+    spans: SpansSettings | None = Field(
+        None, description="The window of spans that is read, such as {last: 30}; null: files are no spans."
     )
     columns: RatingColumns = Field(RatingColumns(), description="Ratings columns of a CSV or Parquet file.")
     movie_columns: MovieColumns = Field(

@@ -6,6 +6,7 @@ crash pushes the same model again.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,18 @@ from tfx.components.pusher import executor as pusher_executor
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ChannelParameter
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.utils import proto_utils
 
 from components.pusher import versions
 from components.shared.artifact_types import BlessingReport, RankingEvaluation, set_properties
-from components.shared.artifacts import PUSH, RETRIEVAL
+from components.shared.artifacts import FIRST_SPAN, LAST_SPAN, NOT_PUSHED, PUSH, RETRIEVAL
 from components.shared.features import deciding_metric
 from components.shared.tfx_internals import run_and_execution
 
 # Inputs that only add to the record.
 EVALUATION_KEY, EXAMPLES_KEY, RANKING_KEY, REPORT_KEY = "evaluation", "examples", "ranking", "report"
+PUSH_OLDER_KEY = "push_older"
 # What is recorded of `examples`, by the names of its custom properties; the span is set by TFX's driver.
 _OF_EXAMPLES = {
     "data_span": "span",
@@ -53,6 +55,11 @@ class Executor(pusher_executor.Executor):
         (pushed_model,) = output_dict[standard_component_specs.PUSHED_MODEL_KEY]
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed_model)
+            return
+        older = _older(input_dict, Path(base)) if not exec_properties.get(PUSH_OLDER_KEY, 1) else None
+        if older:
+            self._MarkNotPushed(pushed_model)
+            pushed_model.set_string_custom_property(NOT_PUSHED, older)
             return
         source = Path(self.GetModelPath(input_dict))
         target, marker = versions.push(source, Path(base), self._marker(input_dict))
@@ -91,8 +98,22 @@ class Executor(pusher_executor.Executor):
             metric=metric,
             retrieval_metric=deciding[1],
             metrics=of_ranking | _metrics(evaluation),
+            first_span=_text(examples, FIRST_SPAN),
+            last_span=_text(examples, LAST_SPAN),
             **{name: of_examples[key].int_value for name, key in _OF_EXAMPLES.items() if key in of_examples},
         )
+
+
+def _older(input_dict: dict[str, list[types.Artifact]], base: Path) -> str | None:
+    """In words, that the served version is of newer ratings; else None."""
+    served = next(iter(versions.versions(base)[::-1]), None)
+    marker = versions.read_marker(served) if served else None
+    examples = (input_dict.get(EXAMPLES_KEY) or [None])[0]
+    newest = examples and examples.get_int_custom_property(_OF_EXAMPLES["newest_timestamp"])
+    if not (served and marker and marker.newest_timestamp and newest) or newest >= marker.newest_timestamp:
+        return None
+    dates = [f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (newest, marker.newest_timestamp)]
+    return f"its newest rating is of {dates[0]}, that of version {served.name} of {dates[1]}"
 
 
 class PusherSpec(standard_component_specs.PusherSpec):
@@ -104,6 +125,10 @@ class PusherSpec(standard_component_specs.PusherSpec):
         EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples, optional=True),
         RANKING_KEY: ChannelParameter(type=RankingEvaluation, optional=True),
         REPORT_KEY: ChannelParameter(type=BlessingReport, optional=True),
+    }
+    PARAMETERS = {
+        **standard_component_specs.PusherSpec.PARAMETERS,
+        PUSH_OLDER_KEY: ExecutionParameter(type=int, optional=True),
     }
 
 
@@ -123,6 +148,7 @@ class AtomicPusher(Pusher):
         examples: Its span, and the times of its oldest and newest rating, are recorded.
         ranking: Of it the figure is recorded that decided, where that is one of the ranking.
         report: Of the blessing: what the model is for, and which figure decided, are recorded.
+        push_older: Whether to push a model of older ratings than those of the served version.
     """
 
     SPEC_CLASS = PusherSpec
@@ -138,6 +164,7 @@ class AtomicPusher(Pusher):
         examples: types.BaseChannel | None = None,
         ranking: types.BaseChannel | None = None,
         report: types.BaseChannel | None = None,
+        push_older: bool = True,
     ) -> None:
         base_component.BaseComponent.__init__(
             self,
@@ -150,6 +177,7 @@ class AtomicPusher(Pusher):
                 ranking=ranking,
                 report=report,
                 push_destination=push_destination,
+                push_older=int(push_older),
                 pushed_model=types.Channel(type=standard_artifacts.PushedModel),
             ),
         )

@@ -44,6 +44,8 @@ class Marker:
         execution_id: The execution that pushes, so that its record can be completed if the process dies.
         blessing_id: Id of the blessing artifact, 0 where the blessing is recorded together with the push.
         data_span: Span of the examples, where known.
+        first_span: The first span of the window that was read, where the input has spans.
+        last_span: The last one.
         oldest_timestamp: Of the oldest rating, in seconds, where known.
         newest_timestamp: Of the newest rating, the same.
         objective: What the model is for: `like`, `interaction` or, with a model for each, `like+interaction`.
@@ -65,6 +67,8 @@ class Marker:
     execution_id: int
     blessing_id: int = 0
     data_span: int | None = None
+    first_span: str = ""
+    last_span: str = ""
     oldest_timestamp: int | None = None
     newest_timestamp: int | None = None
     objective: str = ""

@@ -12,7 +12,7 @@ from tfx.components.evaluator import constants
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.dsl.io import fileio
 
-from components.shared.artifacts import COMPONENT_ID, makes_baseline
+from components.shared.artifacts import COMPONENT_ID, NOT_PUSHED, makes_baseline
 
 
 def counts(blessing: types.Artifact) -> bool:
@@ -45,7 +45,8 @@ class LatestOtherBlessedModelStrategy(ResolverStrategy):
     again (cached) blesses A last, it still takes B. And it would count TFMA's blessings of models that were then
     refused; a Channel cannot be restricted to what a component further down writes, as that would be a cycle.
 
-    A blessed model whose export the serving validator refused was never served, and is passed over.
+    A blessed model whose export the serving validator refused was never served, and is passed over; so is one that
+    the Pusher kept back, as a newer one is served.
 
     With it come the examples that its weights were learned from, so that it is not judged by rows that it knows: its
     own, and where it started from another model, those of that one (not of the whole line: each model was trained on
@@ -60,7 +61,7 @@ class LatestOtherBlessedModelStrategy(ResolverStrategy):
         candidates = {artifact.id for artifact in input_dict["candidate"]}
         models = {artifact.id: artifact for artifact in input_dict["model"]}
         for blessing, model_id in newest_first(input_dict["model_blessing"]):
-            if model_id in models and model_id not in candidates and not _unfit(store, model_id):
+            if model_id in models and model_id not in candidates and not not_served(store, model_id):
                 return {
                     **input_dict,
                     "model": [models[model_id]],
@@ -77,7 +78,8 @@ class LatestEarlierBlessedModelStrategy(ResolverStrategy):
     very model, and so train again, for ever. Runs on the same data have the same model to start from, whatever was
     trained on later data since; and none starts from a model that may have been trained on its test rows: later data
     have them, and so may the same data split otherwise, for which reason a model of other settings of the split is
-    passed over too.
+    passed over too. A backfill is read after the data that follow it: models of newer ratings than its own are no
+    start either.
 
     Channels: `model` (Model), `model_blessing` (ModelBlessing), `current` (Movies), the movies table of this run,
     which ExampleGen makes with the examples, and which every model has as an input.
@@ -88,13 +90,16 @@ class LatestEarlierBlessedModelStrategy(ResolverStrategy):
     ) -> dict[str, list[types.Artifact]]:
         (current,) = input_dict["current"]
         models = {artifact.id: artifact for artifact in input_dict["model"]}
-        split = _split(store, current.id)
+        split, newest = _split(store, current.id), _newest_rating(store, current.id)
         for blessing, model_id in newest_first(input_dict["model_blessing"]):
-            if model_id not in models or _unfit(store, model_id):
+            if model_id not in models or not_served(store, model_id):
                 continue
             movies = _movies_of(store, model_id)
-            if movies is not None and movies < current.id and _split(store, movies) == split:
-                return {**input_dict, "model": [models[model_id]], "model_blessing": [blessing]}
+            if movies is None or movies >= current.id or _split(store, movies) != split:
+                continue
+            if newest and (_newest_rating(store, movies) or 0) > newest:
+                continue
+            return {**input_dict, "model": [models[model_id]], "model_blessing": [blessing]}
         return {**input_dict, "model": [], "model_blessing": []}
 
 
@@ -114,9 +119,23 @@ def _learned_from(
 def _examples_of(store: mlmd.MetadataStore, model_id: int) -> int | None:
     """Id of the raw examples of a model: those that ExampleGen made together with its movies table."""
     movies = _movies_of(store, model_id)
-    for one in store.get_events_by_execution_ids(_makers(store, movies)) if movies is not None else ():
+    return _read_with(store, movies) if movies is not None else None
+
+
+def _read_with(store: mlmd.MetadataStore, movies_id: int) -> int | None:
+    """Id of the raw examples that ExampleGen made together with a movies table."""
+    for one in store.get_events_by_execution_ids(_makers(store, movies_id)):
         if one.type == metadata_store_pb2.Event.OUTPUT and _is(one, "examples"):
             return one.artifact_id
+    return None
+
+
+def _newest_rating(store: mlmd.MetadataStore, movies_id: int) -> int | None:
+    """When the newest rating was given that was read with a movies table, in seconds; None where that is not known."""
+    examples_id = _read_with(store, movies_id)
+    for one in store.get_artifacts_by_id([examples_id] if examples_id is not None else []):
+        if "newest_timestamp" in one.custom_properties:
+            return int(one.custom_properties["newest_timestamp"].int_value)
     return None
 
 
@@ -151,13 +170,14 @@ def _split(store: mlmd.MetadataStore, movies_id: int) -> object:
     return None
 
 
-def _unfit(store: mlmd.MetadataStore | None, model_id: int) -> bool:
-    """Whether the newest InfraBlessing of a model is a refusal."""
+def not_served(store: mlmd.MetadataStore | None, model_id: int) -> bool:
+    """Whether the newest InfraBlessing of a model is a refusal, or the Pusher kept it back for its older ratings."""
     if store is None:
         return False
     event = metadata_store_pb2.Event
     used_by = [e.execution_id for e in store.get_events_by_artifact_ids([model_id]) if e.type == event.INPUT]
     made = [e.artifact_id for e in store.get_events_by_execution_ids(used_by) if e.type == event.OUTPUT]
-    verdicts = [artifact for artifact in store.get_artifacts_by_id(made) if artifact.type == "InfraBlessing"]
-    newest = max(verdicts, key=lambda artifact: artifact.id, default=None)
-    return newest is not None and newest.custom_properties["blessed"].int_value != 1
+    by_type = {one.type: one for one in sorted(store.get_artifacts_by_id(made), key=lambda one: one.id)}
+    verdict, pushed = by_type.get("InfraBlessing"), by_type.get("PushedModel")
+    refused = verdict is not None and verdict.custom_properties["blessed"].int_value != 1
+    return refused or (pushed is not None and NOT_PUSHED in pushed.custom_properties)

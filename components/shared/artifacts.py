@@ -63,6 +63,11 @@ REPORT_FILE, PROBE_LOG_FILE = "report.json", "probe.log"
 
 # Of examples, 1 where the ratings have no times and `timestamp` is 0 throughout; else it is not set.
 WITHOUT_TIMES = "without_times"
+# Of examples: the window of spans, as text and as a number, where the input has spans; what TFX's driver says of the
+# files; of a pushed model, why it was not.
+FIRST_SPAN, LAST_SPAN, NUM_SPANS = "first_span", "last_span", "num_spans"
+FINGERPRINT = "input_fingerprint"
+NOT_PUSHED = "not_pushed"
 # Of examples, JSON: a user in the middle by number of train ratings, and the movies they rated best, best first.
 TYPICAL_USER, RATED_BEST = "typical_user", "rated_best"
 # Of an evaluation and of a blessing's report: sentences, as JSON.

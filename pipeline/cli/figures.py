@@ -17,7 +17,10 @@ from components.shared.artifacts import (
     EVALUATOR,
     EXAMPLE_GEN,
     EXAMPLE_VALIDATOR,
+    FIRST_SPAN,
     INFRA_VALIDATOR,
+    LAST_SPAN,
+    NOT_PUSHED,
     PUSHER,
     RANKING_EVALUATOR,
     SCHEMA_GEN,
@@ -49,6 +52,8 @@ def _examples(node: Node) -> str:
     of = _properties(node, "examples")
     text = f"{of['num_rows']:,} ratings ({of['num_train']:,} train, {of['num_eval']:,} eval, {of['num_test']:,} test)"
     text += f", {of['num_users']:,} users, {of['num_movies']:,} movies"
+    if of.get(LAST_SPAN):
+        text += f", spans {of[FIRST_SPAN]} to {of[LAST_SPAN]}"
     for name, what in (
         ("num_rejected", "malformed set aside"),
         ("num_duplicates", "duplicates dropped"),
@@ -287,7 +292,9 @@ def _decision(node: Node) -> str:
 
 def _push(node: Node) -> str:
     of = _properties(node, "pushed_model")
-    return f"version {of['pushed_version']}" if of.get("pushed") == 1 else "nothing pushed"
+    if of.get("pushed") == 1:
+        return f"version {of['pushed_version']}"
+    return f"nothing pushed: {of[NOT_PUSHED]}" if NOT_PUSHED in of else "nothing pushed"
 
 
 def _properties(node: Node, key: str) -> dict[str, Any]:

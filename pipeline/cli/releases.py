@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,19 @@ from pipeline.cli.session import check_exists, locked, recovered
 if TYPE_CHECKING:
     from pipeline.config import PipelineConfig
     from pipeline.operations.release import Release
+
+
+def spans_of(first: str | None, last: str | None) -> str:
+    """A window of spans in a table: `3-12`, or `2026-11-01 to 2026-11-26`."""
+    if not first or not last:
+        return "-"
+    return first if first == last else f"{first}{'-' if first.isdigit() else ' to '}{last}"
+
+
+def dates_of(times: Mapping[str, Any]) -> str:
+    """The days of the oldest and the newest rating in a table."""
+    found = [times[name] for name in ("oldest_timestamp", "newest_timestamp") if times.get(name)]
+    return " to ".join(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in found) or "-"
 
 
 @click.command()
@@ -48,7 +61,13 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
             console.print(f"Nothing of {config.name} has been pushed to {short(config.serving_model_dir)}.")
             return
         columns = [("version", "left"), ("state", "left"), ("pushed", "left"), ("run", "left")]
-        columns += [("ratings until", "left"), ("for", "left"), ("decided by", "left"), ("blessing", "left")]
+        columns += [
+            ("ratings until", "left"),
+            ("spans", "left"),
+            ("for", "left"),
+            ("decided by", "left"),
+            ("blessing", "left"),
+        ]
         rows = [
             [
                 one.version,
@@ -58,6 +77,7 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
                 f"{datetime.fromtimestamp(one.newest_timestamp, UTC):%Y-%m-%d}"
                 if one.newest_timestamp is not None
                 else "-",
+                spans_of(one.first_span, one.last_span),
                 one.objective or "-",
                 decided_by(
                     {
@@ -72,6 +92,9 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
             ]
             for one in releases
         ]
+        if not any(one.last_span for one in releases):
+            columns = [column for column in columns if column[0] != "spans"]
+            rows = [[*row[:5], *row[6:]] for row in rows]
         title = f"Versions of {config.name} in {short(config.serving_model_dir)}"
         print_table(console, title, columns, rows, droppable=("run", "ratings until", "for", "state"))
 

@@ -16,6 +16,7 @@ import click
 
 from components.shared.artifacts import (
     EXAMPLE_GEN,
+    NOT_PUSHED,
     RATED_BEST,
     RETRIEVAL,
     SERVING_VALIDATOR,
@@ -42,8 +43,9 @@ if TYPE_CHECKING:
 @click.command()
 @configured
 @waiting
+@click.option("--if-new-data", is_flag=True, help="End at once where the last run has read the same files.")
 @verbosely
-def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool) -> None:
+def run(file: str | None, overrides: tuple[str, ...], wait: bool, if_new_data: bool, verbose: bool) -> None:
     """Run the pipeline: from ratings to a pushed model.
 
     What has not changed since an earlier run comes from its cache. Exits with 0 when the model is pushed or nothing
@@ -55,6 +57,7 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
       marquee run
       marquee run --config ml-1m
       marquee run --set tuning.tune=true               search the model's best values first
+      marquee run --if-new-data                        for a schedule
       marquee run --set data.path=ratings.csv --set data.columns.user_id=userId
     """
     from pipeline.config import load_config
@@ -64,7 +67,14 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
     title = f"{' and '.join(models)} on {config.data.path}"
     with telling(config) as ending:
         # A wrong input is told before TFX is imported and before anything is written.
-        config.data.source()
+        source = config.data.source()
+        if if_new_data:
+            from pipeline.state.spans import nothing_new
+
+            sentence = nothing_new(config, source)
+            if sentence:
+                click.echo(f"{config.name}: {sentence}")
+                return
         with session(config, "run", wait, verbose, title) as (console, log):
             ending.log = log
             done = _run(console, config, log)
@@ -227,6 +237,10 @@ def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> 
         _tell_if_forced(console, config, done)
         return False
     console.headed("Blessed", "bold green", f": {metrics}")
+    if NOT_PUSHED in summary:
+        console.headed("Not pushed", "yellow", f": {summary[NOT_PUSHED]}")
+        _what_now(console, config, flags, "Next: --set data.spans.push_older=true pushes it all the same")
+        return True
     for warning in summary.get("warnings", []):
         console.headed("Warning", "yellow", f": {warning}")
     served = _served(config)

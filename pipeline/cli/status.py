@@ -10,7 +10,7 @@ import click
 
 from components.shared.artifacts import RETRIEVAL
 from pipeline.cli.options import command_name, configured, given_options, json_option, short
-from pipeline.cli.releases import forced_versions
+from pipeline.cli.releases import dates_of, forced_versions, spans_of
 
 
 @click.command()
@@ -63,7 +63,17 @@ def status(file: str | None, overrides: tuple[str, ...], as_json: bool, last: in
             ]
             for row in runs
         ]
-        print_table(console, f"Runs of {config.name}", columns, rows, droppable=("rows", "version", "model"))
+        if any("last_span" in row for row in runs):
+            columns[4:4] = [("spans", "right"), ("ratings of", "left")]
+            for cells, row in zip(rows, runs, strict=True):
+                cells[4:4] = [spans_of(row.get("first_span"), row.get("last_span")), dates_of(row)]
+        print_table(
+            console,
+            f"Runs of {config.name}",
+            columns,
+            rows,
+            droppable=("ratings of", "rows", "version", "model", "spans"),
+        )
         console.print()
         if versions:
             console.print(

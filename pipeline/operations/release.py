@@ -12,7 +12,16 @@ from typing import Any
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.pusher import versions
-from components.shared.artifacts import FORCED, FORCED_BLESSING, PUSH, ROLLBACK, ROLLBACK_NODE, SERVING_FOLDER
+from components.shared.artifacts import (
+    FIRST_SPAN,
+    FORCED,
+    FORCED_BLESSING,
+    LAST_SPAN,
+    PUSH,
+    ROLLBACK,
+    ROLLBACK_NODE,
+    SERVING_FOLDER,
+)
 from components.shared.errors import ModelError
 from components.shared.features import deciding_metric
 from pipeline.config import PipelineConfig
@@ -43,6 +52,8 @@ class Release:
     retrieval_metric: str
     metrics: dict[str, float]
     data_span: int | None
+    first_span: str
+    last_span: str
     oldest_timestamp: int | None
     newest_timestamp: int | None
     of_version: str
@@ -95,6 +106,8 @@ def history(config: PipelineConfig, store: Store | None) -> list[Release]:
             of.get("retrieval_metric", ""),
             of.get("metrics", {}),
             of.get("data_span"),
+            of.get("first_span", ""),
+            of.get("last_span", ""),
             of.get("oldest_timestamp"),
             of.get("newest_timestamp"),
             of.get("of_version", ""),
@@ -187,6 +200,8 @@ def rollback(config: PipelineConfig, store: Store | None, version: str | None, r
         run_id=target.run_id,
         execution_id=0,
         data_span=target.data_span,
+        first_span=target.first_span,
+        last_span=target.last_span,
         oldest_timestamp=target.oldest_timestamp,
         newest_timestamp=target.newest_timestamp,
         objective=target.objective,
@@ -264,6 +279,8 @@ def bless(config: PipelineConfig, store: Store | None, run: str | None, reason: 
         run_id=found.id,
         execution_id=0,
         data_span=of.get("span"),
+        first_span=of.get(FIRST_SPAN, ""),
+        last_span=of.get(LAST_SPAN, ""),
         oldest_timestamp=of.get("oldest_timestamp"),
         newest_timestamp=of.get("newest_timestamp"),
         objective=summary.get("objective", ""),

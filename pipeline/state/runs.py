@@ -18,7 +18,10 @@ from components.shared.artifacts import (
     BLESSING,
     EVALUATOR,
     EXAMPLE_GEN,
+    FIRST_SPAN,
     INFRA_VALIDATOR,
+    LAST_SPAN,
+    NOT_PUSHED,
     PUSHER,
     RANKING_EVALUATOR,
     RETRIEVAL,
@@ -97,7 +100,14 @@ class Run:
         """Figures of the run by name; those that it did not reach are missing."""
         found: dict[str, Any] = {"run": self.id, "started": self.started.isoformat(), "state": self.state}
         for node_id, key, names in (
-            (EXAMPLE_GEN, "examples", ("num_rows", "num_users", "num_movies", "num_rejected")),
+            (
+                EXAMPLE_GEN,
+                "examples",
+                (
+                    *("num_rows", "num_users", "num_movies", "num_rejected", FIRST_SPAN, LAST_SPAN),
+                    *("oldest_timestamp", "newest_timestamp"),
+                ),
+            ),
             (
                 TRAINER,
                 "model",
@@ -105,6 +115,7 @@ class Run:
                     "model_name",
                     "objective",
                     "tuned",
+                    "warm_start",
                     "parameters",
                     "best_epoch",
                     "train_loss",
@@ -168,6 +179,8 @@ class Run:
         pushed = self._output(PUSHER, "pushed_model")
         if pushed and pushed.properties.get("pushed") == 1:
             found["version"] = pushed.properties["pushed_version"]
+        elif pushed and NOT_PUSHED in pushed.properties:
+            found[NOT_PUSHED] = pushed.properties[NOT_PUSHED]
         return found
 
     def _output(self, node_id: str, key: str) -> Artifact | None:

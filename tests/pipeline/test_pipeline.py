@@ -53,6 +53,22 @@ def test_each_component_of_ours_runs_again_when_its_code_changes(made):
     assert len(set(codes.values())) == len(codes)
 
 
+def test_a_backfill_is_not_stopped_for_being_older_and_keeps_from_what_is_newer(made, tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"r-{number}.csv").write_text("user_id,movie_id,rating,timestamp\n1,2,4,5\n")
+    log = [f"data.path={tmp_path}", "data.layout=csv", "data.ratings_file=r-{SPAN}.csv"]
+
+    def bars(*overrides: str) -> dict:
+        return json.loads(made(*log, *overrides)[artifacts.DATA_GATE].exec_properties["settings"])
+
+    assert bars("data.spans.last=2")["freshness"]["step_back_days"] == {"warn": 1, "fatal": 7}
+    backfill = bars("data.spans.to=1")
+    assert backfill["freshness"].pop("step_back_days") == {"warn": 1, "fatal": None}
+    assert backfill["minimum"] == bars("data.spans.last=2")["minimum"]
+    for overrides, older in (([], 1), (["data.spans.to=1"], 0), (["data.spans.push_older=true"], 1)):
+        assert made(*log, *overrides)[artifacts.PUSHER].exec_properties["push_older"] == older
+
+
 def test_a_changed_model_from_outside_is_trained_and_searched_again(made, tmp_path, monkeypatch):
     """Its file is in the fingerprints of Trainer and Tuner, and in no others."""
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +20,42 @@ def test_volume_is_a_ratio(rows, level):
     now = data(**{name: split(rows=rows, positives=rows // 2) for name in SPLITS})
     found = [f for f in check(now, data()) if f.feature == "rows"]
     assert [f.level for f in found] == ([level] if level else [])
+
+
+@pytest.mark.parametrize(
+    ("spans", "before", "rows", "level"),
+    [
+        (3, 30, 200, None),  # a tenth of the window, and of the rows
+        (3, 30, 90, "fatal"),
+        (3, 30, 2000, "warn"),  # ten times as many a span
+        (30, 3, 20_000, None),
+        (30, 3, 2000, "fatal"),  # as many as before, in ten times the window
+        (3, 3, 1000, "fatal"),
+        (None, 30, 1000, "fatal"),  # one that is not of spans is compared as a whole
+    ],
+)
+def test_rows_of_two_windows_are_compared_a_span(spans, before, rows, level):
+    now = data(**{name: split(rows=rows, positives=rows // 2) for name in SPLITS})
+    now, then = (dataclasses.replace(one, spans=n) for one, n in ((now, spans), (data(), before)))
+    found = [f for f in check(now, then) if f.rule == "volume" and f.feature == "rows"]
+    assert [f.level for f in found] == ([level] if level else [])
+    if found and spans == 3 and before == 30:
+        assert "in 3 spans" in found[0].sentence
+        assert "of the last blessed run, a span" in found[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("spans", "before", "users", "level"),
+    [(3, 30, 30, None), (3, 30, 3, "fatal"), (30, 3, 100, None), (30, 3, 300, None), (3, 3, 30, "fatal")],
+)
+def test_a_shorter_window_may_have_fewer_users_in_proportion(spans, before, users, level):
+    few = Counter({f"u{n}".encode(): 2000 // users for n in range(users)})
+    now = dataclasses.replace(data(**{name: split(users=few) for name in SPLITS}), spans=spans)
+    found = check(now, dataclasses.replace(data(), spans=before))
+    assert [f.level for f in found if f.rule == "volume" and f.feature == "user_id"] == []
+    assert [f.level for f in found if f.rule == "volume" and f.feature == "users"] == (
+        [level] if level else []
+    )
 
 
 def test_share_of_positives_goes_either_way():

@@ -213,6 +213,7 @@ def parse_all(records: list[bytes]) -> list[tuple[str, str, float, int, list[str
 def ingest(tmp_path: Path) -> Callable[..., Written]:
     """Detects an input and runs the executor on it, with Beam's DirectRunner."""
     import tensorflow as tf
+    from tfx.components.example_gen import utils
     from tfx.dsl.components.base import base_beam_executor
     from tfx.types import artifact_utils, standard_artifacts
 
@@ -220,7 +221,11 @@ def ingest(tmp_path: Path) -> Callable[..., Written]:
     from pipeline.engine import IN_PROCESS
 
     def run(
-        path: Path | str, settings: IngestSettings | None = None, name: str = "out", threads: int = 1
+        path: Path | str,
+        settings: IngestSettings | None = None,
+        name: str = "out",
+        threads: int = 1,
+        seen: str = "",
     ) -> Written:
         settings = settings or IngestSettings()
         node = component.RatingsExampleGen(detection.detect(str(path), settings), settings)
@@ -228,6 +233,7 @@ def ingest(tmp_path: Path) -> Callable[..., Written]:
         examples, movies = standard_artifacts.Examples(), component.Movies()
         examples.uri, movies.uri = str(folder / "examples"), str(folder / "movies")
         properties = {k: v for k, v in node.exec_properties.items() if v is not None}
+        properties[utils.FINGERPRINT_PROPERTY_NAME] = seen  # of the files, by TFX's driver
         context = base_beam_executor.BaseBeamExecutor.Context(
             beam_pipeline_args=[
                 *IN_PROCESS,  # of each flag the last counts

@@ -47,14 +47,15 @@ def artifacts(tmp_path):
 
 
 def push(
-    artifacts, base: Path, run_id: str = "2026-01-01", execution: int = 11
+    artifacts, base: Path, run_id: str = "2026-01-01", execution: int = 11, **properties: int
 ) -> standard_artifacts.PushedModel:
     inputs, outputs = artifacts
     destination = pusher_pb2.PushDestination(
         filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(base))
     )
     context = base_executor.BaseExecutor.Context(unique_id=str(execution), pipeline_run_id=run_id)
-    Executor(context).Do(inputs, outputs, {"push_destination": proto_utils.proto_to_json(destination)})
+    properties = {"push_destination": proto_utils.proto_to_json(destination), **properties}
+    Executor(context).Do(inputs, outputs, properties)
     return outputs["pushed_model"][0]
 
 
@@ -82,6 +83,46 @@ def test_second_execution_for_the_same_model_names_the_version_that_is_there(art
     assert again.get_string_custom_property("pushed_version") == first
     assert again.get_string_custom_property("run_id") == "2026-01-01"
     assert len(versions.versions(tmp_path / "serving")) == 1
+
+
+def older(artifacts) -> None:
+    """The same inputs with another model, of ratings a day older."""
+    (model,), (examples,) = artifacts[0]["model"], artifacts[0]["examples"]
+    model.id = 6
+    (Path(model.uri) / "Format-Serving/variables/variables.index").write_bytes(b"another")
+    examples.set_int_custom_property("newest_timestamp", 893286638 - 86_400)
+
+
+def test_a_backfill_is_not_pushed_over_a_model_of_newer_ratings(artifacts, tmp_path):
+    base = tmp_path / "serving"
+    artifacts[0]["examples"][0].set_string_custom_property("first_span", "2")
+    artifacts[0]["examples"][0].set_string_custom_property("last_span", "4")
+    served = push(artifacts, base, push_older=0).get_string_custom_property("pushed_version")
+    marker = versions.read_marker(base / served)
+    assert (marker.first_span, marker.last_span) == ("2", "4")
+    again = push(artifacts, base, execution=12, push_older=0)
+    assert (
+        again.get_string_custom_property("pushed_version") == served
+    )  # ratings of the same age are none older
+    older(artifacts)
+    artifacts[1]["pushed_model"][0] = standard_artifacts.PushedModel()
+    kept = push(artifacts, base, execution=13, push_older=0)
+    assert kept.get_int_custom_property("pushed") == 0
+    assert kept.get_string_custom_property("not_pushed") == (
+        f"its newest rating is of 1998-04-21, that of version {served} of 1998-04-22"
+    )
+    assert [one.name for one in versions.versions(base)] == [served]
+
+
+def test_a_backfill_is_pushed_where_it_is_told_to(artifacts, tmp_path):
+    push(artifacts, tmp_path / "serving")
+    older(artifacts)
+    artifacts[1]["pushed_model"][0].uri = str(tmp_path / "pushed_again")
+    assert (
+        push(artifacts, tmp_path / "serving", execution=12, push_older=1).get_int_custom_property("pushed")
+        == 1
+    )
+    assert len(versions.versions(tmp_path / "serving")) == 2
 
 
 def test_model_that_is_not_blessed_is_not_pushed(artifacts, tmp_path):

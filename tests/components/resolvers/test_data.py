@@ -126,6 +126,18 @@ def test_what_was_not_blessed_is_no_baseline(metadata):
     assert metadata.resolve(third[0]) == ids(first)
 
 
+def test_a_backfill_that_was_not_pushed_is_no_baseline(metadata):
+    first, second, third = data(metadata), data(metadata), data(metadata)
+    metadata.run(*first, blessing(metadata))
+    backfill = blessing(metadata)
+    metadata.run(*second, backfill)
+    assert metadata.resolve(third[0]) == ids(second)
+    model = metadata.by_id[backfill.get_int_custom_property("current_model_id")]
+    kept = metadata.artifact(standard_artifacts.PushedModel, pushed=0, not_pushed="its ratings are older")
+    metadata.execute(metadata.store.get_contexts()[-1], {"model": model}, {"pushed_model": kept})
+    assert metadata.resolve(third[0]) == ids(first)
+
+
 def test_tfma_alone_does_not_bless(metadata):
     first, second, third = data(metadata), data(metadata), data(metadata)
     metadata.run(*first, blessing(metadata))

@@ -114,12 +114,23 @@ class Trained:
         self.blessings: list[standard_artifacts.ModelBlessing] = []
         self.examples: dict[int, int] = {}  # by the movies table of the same ingest
 
-    def ingest(self, method: str = "user_time") -> int:
-        """Id of a new movies table."""
+    def ingest(self, method: str = "user_time", newest: int | None = None) -> int:
+        """Id of a new movies table, and of ratings the newest of which is of that time."""
         outputs = [("movies", "Movies"), ("examples", "Examples")]
         movies, examples = self._execute([], outputs, settings=json.dumps({"split": {"method": method}}))
         self.examples[movies] = examples
+        if newest is not None:
+            (artifact,) = self.store.get_artifacts_by_id([examples])
+            artifact.custom_properties["newest_timestamp"].int_value = newest
+            self.store.put_artifacts([artifact])
         return movies
+
+    def keep_back(self, of: int) -> None:
+        """As the Pusher does with a model of older ratings than those of the served one."""
+        (pushed,) = self._execute([("model", of)], [("pushed_model", "PushedModel")])
+        (artifact,) = self.store.get_artifacts_by_id([pushed])
+        artifact.custom_properties["not_pushed"].string_value = "its ratings are older"
+        self.store.put_artifacts([artifact])
 
     def train(self, movies: int, base: int | None = None, **verdict: str | bool) -> int:
         """Id of a model of these data, which is blessed unless said otherwise."""
@@ -227,6 +238,30 @@ def test_a_model_of_another_split_may_have_seen_the_test_rows(log):
     log.train(log.ingest("user_hash"))
     assert log.base_of(log.ingest("user_time")) is None
     assert log.base_of(log.ingest("time")) == old
+
+
+def test_a_backfill_does_not_start_from_a_model_that_knows_its_test_rows(log):
+    """It is read after the newer data, which have them."""
+    first = log.train(log.ingest(newest=10))
+    newer = log.train(log.ingest(newest=30), base=first)
+    backfill = log.ingest(newest=20)
+    assert log.base_of(backfill) == first
+    assert log.base_of(log.ingest(newest=30)) == newer
+    assert log.base_of(log.ingest(newest=5)) is None
+
+
+def test_what_the_pusher_kept_back_is_neither_a_start_nor_a_baseline(log, tmp_path):
+    first = log.ingest(newest=30)
+    served = log.train(first)
+    backfill = log.ingest(newest=20)
+    kept = log.train(backfill)
+    following = log.ingest(newest=40)
+    candidate = log.train(following, blessed=False)
+    assert log.base_of(following) == kept
+    assert log.learned_by_baseline(candidate, tmp_path) == [backfill]
+    log.keep_back(kept)
+    assert log.base_of(following) == served
+    assert log.learned_by_baseline(candidate, tmp_path) == [first]
 
 
 def test_with_the_baseline_come_the_examples_that_it_was_trained_on(log, tmp_path):

@@ -190,6 +190,8 @@ def test_versions_of_before_are_judged_as_their_run(summary, judged):
         retrieval_metric="",
         metrics={"auc": 0.8},
         data_span=None,
+        first_span="",
+        last_span="",
         oldest_timestamp=None,
         newest_timestamp=None,
         of_version="",
