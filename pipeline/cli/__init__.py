@@ -7,7 +7,7 @@ import os
 
 import click
 
-from pipeline.cli import ask, batch, compare, config, releases, run, schema, status, sweep
+from pipeline.cli import ask, batch, compare, config, orchestrators, releases, run, schema, status, sweep
 from pipeline.cli.group import Group
 
 # Before anything imports pydantic: to look for plugins of it, it reads the metadata of every installed package.
@@ -53,5 +53,7 @@ for command in (
     batch.batch,
     schema.schema,
     config.show_config,
+    orchestrators.node,
+    orchestrators.airflow,
 ):
     main.add_command(command)
