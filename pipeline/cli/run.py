@@ -69,9 +69,11 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, if_new_data: b
         # A wrong input is told before TFX is imported and before anything is written.
         source = config.data.source()
         if if_new_data:
+            from pipeline.cli.console import captured
             from pipeline.state.spans import nothing_new
 
-            sentence = nothing_new(config, source)
+            with captured(None):  # TensorFlow greets
+                sentence = nothing_new(config, source)
             if sentence:
                 click.echo(f"{config.name}: {sentence}")
                 return

@@ -1,4 +1,4 @@
-"""Both DAGs under a real scheduler of Airflow: what each run comes to, read back from Airflow and through the command."""
+"""Both DAGs under a real scheduler of Airflow: what each run comes to, in Airflow and through the command."""
 
 from __future__ import annotations
 
