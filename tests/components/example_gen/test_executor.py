@@ -192,3 +192,30 @@ def test_the_sample_of_a_custom_csv(ingest: Ingest) -> None:
     assert titles["f007"] == "Harbour; or, The Long Wait (1968)"
     assert titles["f011"] == "Café Mirabelle (2008)"
     assert {row[0] for row in out.splits["test"]} == {"anna", "bert", "007", "dora"}
+
+
+def test_files_that_are_written_while_they_are_read_stop_the_run(tmp_path):
+    """By what TFX's driver has seen before; the span is named."""
+    from tfx.components.example_gen import utils
+    from tfx.proto import example_gen_pb2
+    from tfx.types import standard_component_specs
+    from tfx.utils import proto_utils
+
+    from components.example_gen.executor import _check_unchanged
+    from components.shared.tfx_internals import fingerprint
+
+    splits = [("ratings-7", "ratings-7.csv"), ("movies", "movies.csv")]
+    for _, name in splits:
+        (tmp_path / name).write_text("x\n")
+    config = example_gen_pb2.Input(splits=[{"name": name, "pattern": of} for name, of in splits])
+    before = "\n".join(fingerprint(name, str(tmp_path / of)) for name, of in splits)
+    properties = {
+        standard_component_specs.INPUT_CONFIG_KEY: proto_utils.proto_to_json(config),
+        standard_component_specs.INPUT_BASE_KEY: str(tmp_path),
+        utils.FINGERPRINT_PROPERTY_NAME: before,
+    }
+    _check_unchanged(properties)
+    with (tmp_path / "ratings-7.csv").open("a") as file:
+        file.write("y\n")
+    with pytest.raises(DataError, match="The ratings of span 7 were written while they were read"):
+        _check_unchanged(properties)
