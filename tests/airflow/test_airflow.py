@@ -45,6 +45,7 @@ class Airflow:
         self.dags.mkdir(parents=True)
         self.environment = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            "PATH": f"{Path(AIRFLOW).parent}{os.pathsep}{os.environ['PATH']}",  # tasks are started as `airflow`
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
