@@ -3,12 +3,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.up-to-date
 ARGS ?=
+LOCK ?= requirements.lock
 
 # A CPython 3.11 to build .venv with; looked for when not given.
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-faults test-inputs check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-spans bench-unseen bench-ncf lock clean
+.PHONY: help setup run test test-long test-faults test-inputs test-portable test-s3 test-airflow check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans lock lock-airflow lock-s3 clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -28,6 +29,24 @@ test-faults: setup ## The long batteries: kill -9 at 20 random moments of a run,
 
 test-inputs: setup ## A hundred kinds of bad input through the command, and hostile calls of the export
 	@$(BIN)/python -m pytest -m inputs -s $(ARGS)
+
+test-portable: setup ## The whole pipeline on Beam's PortableRunner, with workers in processes of their own
+	@$(BIN)/python -m pytest -m engines tests/engines/test_portable.py -s $(ARGS)
+
+test-s3: setup .venv-s3/bin/moto_server ## Ratings in an object store: the run beside that of a folder
+	@MOTO_SERVER=.venv-s3/bin/moto_server $(BIN)/python -m pytest -m engines tests/engines/test_s3.py -s $(ARGS)
+
+test-airflow: setup .venv-airflow/bin/airflow ## Both DAGs under a real scheduler of Airflow (half an hour)
+	@$(BIN)/python -m pytest -m airflow -s $(ARGS)
+
+# Environments of servers that tests talk to; nothing of ours runs in them.
+.venv-s3/bin/moto_server: tests/engines/requirements-s3.lock
+	@$(BIN)/uv venv -q --allow-existing --python $(BIN)/python .venv-s3
+	@$(BIN)/uv pip sync -q --python .venv-s3/bin/python --require-hashes $< && touch $@
+
+.venv-airflow/bin/airflow: requirements-airflow.lock
+	@$(BIN)/uv venv -q --allow-existing --python $(BIN)/python .venv-airflow
+	@$(BIN)/uv pip sync -q --python .venv-airflow/bin/python --require-hashes $< && touch $@
 
 check: setup ## Lint, types and import rules only
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/mypy --no-error-summary
@@ -53,6 +72,9 @@ bench-stages: setup ## Every stage of a run beside the stock pipeline's on 1M ro
 
 bench-scale: setup ## How a run grows from 100k to 20M rows (ARGS="--rows 100000 1000000 --no-stock")
 	@$(BIN)/python tests/benchmarks/bench_scale.py $(ARGS)
+
+bench-spans: setup ## MovieLens 100K as 30 spans, replayed one a run, two of them bad
+	@$(BIN)/python tests/benchmarks/bench_spans.py $(ARGS)
 
 bench-batch: setup ## Recommendations for 50,000 users in a file, beside asking one by one
 	@$(BIN)/python tests/benchmarks/bench_batch.py $(ARGS)
@@ -89,10 +111,17 @@ $(STAMP): requirements.lock setup.py
 	$(BIN)/python -m compileall -q pipeline components; \
 	touch $(STAMP)
 
+lock-airflow: ## Resolve requirements-airflow.lock anew: Airflow beside what setup.py names
+	@$(MAKE) --no-print-directory lock ARGS="--extra airflow" LOCK=requirements-airflow.lock
+
+lock-s3: ## Resolve tests/engines/requirements-s3.lock anew
+	@echo 'moto[s3,server]>=5.1,<6' | $(BIN)/uv pip compile -q - --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --custom-compile-command 'make lock-s3' -o tests/engines/requirements-s3.lock
+
 lock: ## Resolve requirements.lock anew from setup.py (CPython 3.11, Linux x86-64; needs uv)
 	@$(or $(shell command -v uv),$(BIN)/uv) pip compile -q setup.py --extra test --python-version 3.11 \
 		--python-platform x86_64-manylinux_2_28 --generate-hashes --no-emit-index-url --no-annotate \
-		--custom-compile-command 'make lock' $(ARGS) -o requirements.lock
+		--custom-compile-command 'make lock' $(ARGS) -o $(LOCK)
 
 clean: ## Remove the virtual environment; runs and models stay
-	@rm -rf $(VENV) .uv *.egg-info
+	@rm -rf $(VENV) .venv-s3 .venv-airflow .uv *.egg-info

@@ -7,7 +7,19 @@ import os
 
 import click
 
-from pipeline.cli import ask, batch, compare, config, notify, releases, run, schema, status, sweep
+from pipeline.cli import (
+    ask,
+    batch,
+    compare,
+    config,
+    notify,
+    orchestrators,
+    releases,
+    run,
+    schema,
+    status,
+    sweep,
+)
 from pipeline.cli.group import Group
 
 # Before anything imports pydantic: to look for plugins of it, it reads the metadata of every installed package.
@@ -55,5 +67,7 @@ for command in (
     schema.schema,
     notify.notify,
     config.show_config,
+    orchestrators.node,
+    orchestrators.airflow,
 ):
     main.add_command(command)

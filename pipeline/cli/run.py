@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -71,6 +72,7 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, if_new_data: b
         if if_new_data:
             from pipeline.state.spans import nothing_new
 
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it greets where TFX looks at the files
             sentence = nothing_new(config, source)
             if sentence:
                 click.echo(f"{config.name}: {sentence}")
@@ -78,13 +80,13 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, if_new_data: b
         with session(config, "run", wait, verbose, title) as (console, log):
             ending.log = log
             done = _run(console, config, log)
-            blessed = _report(console, config, done, flags_of(file, overrides))
+            blessed = report(console, config, done, flags_of(file, overrides))
             ending.run = done
     sys.exit(ExitCode.DONE if blessed else ExitCode.REFUSED)
 
 
 @dataclass
-class _Ending:
+class Ending:
     """What there is to tell of a run."""
 
     run: Run | None = None
@@ -92,21 +94,21 @@ class _Ending:
 
 
 @contextmanager
-def telling(config: PipelineConfig) -> Iterator[_Ending]:
+def telling(config: PipelineConfig) -> Iterator[Ending]:
     """Tells whom `notify` names how what is run in here ends, but for an interruption, and for another's run."""
-    started, ending = datetime.now(UTC).astimezone(), _Ending()
+    started, ending = datetime.now(UTC).astimezone(), Ending()
     try:
         yield ending
     except LockedError:
         raise
     except Exception as error:
         if not stop.signal:
-            _tell(config, started, ending, error)
+            tell_ending(config, started, ending, error)
         raise
-    _tell(config, started, ending, None)
+    tell_ending(config, started, ending, None)
 
 
-def _tell(config: PipelineConfig, started: datetime, ending: _Ending, error: Exception | None) -> None:
+def tell_ending(config: PipelineConfig, started: datetime, ending: Ending, error: Exception | None) -> None:
     from pipeline.operations.notify import message, notify
 
     try:
@@ -117,9 +119,26 @@ def _tell(config: PipelineConfig, started: datetime, ending: _Ending, error: Exc
         click.echo(f"Warning: {warning}.", err=True)
 
 
-def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
+def tell_node(
+    console: Console, config: PipelineConfig, name: str, seconds: float, error: BaseException | None
+) -> None:
+    """Prints the line of a component of the newest run that has ended, or failed."""
     from pipeline.cli.console import component_line
     from pipeline.cli.figures import figure
+    from pipeline.state.runs import read_runs
+
+    if isinstance(error, KeyboardInterrupt):
+        line = component_line(name, "interrupted", seconds, "")
+    elif error:
+        line = component_line(name, "failed", seconds, type(error).__name__)
+    else:
+        run = read_runs(config, last=1)[0]
+        node = run.nodes[name]
+        line = component_line(name, node.state, seconds, figure(node, run))
+    console.print(line)
+
+
+def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
     from pipeline.state.runs import read_runs
 
     def create() -> Pipeline:
@@ -127,19 +146,8 @@ def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
 
         return create_pipeline(config)
 
-    def tell(name: str, seconds: float, error: BaseException | None) -> None:
-        if isinstance(error, KeyboardInterrupt):
-            line = component_line(name, "interrupted", seconds, "")
-        elif error:
-            line = component_line(name, "failed", seconds, type(error).__name__)
-        else:
-            run = read_runs(config, last=1)[0]
-            node = run.nodes[name]
-            line = component_line(name, node.state, seconds, figure(node, run))
-        console.print(line)
-
     started = time.monotonic()
-    execute(console, config, log, create, tell)
+    execute(console, config, log, create, lambda *ended: tell_node(console, config, *ended))
     result = read_runs(config, last=1)[0]
     seconds = f"{time.monotonic() - started:.0f} s"
     if result.state == "cached":
@@ -202,7 +210,7 @@ def _what_now(console: Console, config: PipelineConfig, flags: str, *lines: str)
         console.print(line.replace("marquee ", f"{command_name()} ").replace(" FLAGS", flags), soft_wrap=True)
 
 
-def _report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
+def report(console: Console, config: PipelineConfig, done: Run, flags: str) -> bool:
     """Prints the verdict and, if a new model is served, recommendations for a typical user."""
     summary = done.summary()
     blessed = bool(summary.get("blessed"))

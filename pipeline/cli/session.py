@@ -55,8 +55,11 @@ def execute(
     create: Callable[[], Pipeline],
     tell: Callable[[str, float, BaseException | None], None],
     prefix: str = "",
+    run: Callable[[Pipeline, Callable[[str, bool], None]], object] | None = None,
 ) -> None:
     """Runs the pipeline that `create` makes, and tells of each component that ends, how long it took and its error.
+
+    `run` does so, with an observer; None: the local runner, all of it.
 
     Raises:
         MarqueeError: A component failed, or was interrupted.
@@ -90,7 +93,7 @@ def execute(
                 from pipeline.runners import local
 
                 pipeline = create()
-            local.run(pipeline, observe)
+            (run or local.run)(pipeline, observe)
     except (Exception, KeyboardInterrupt) as error:
         if stop.signal:
             stop.leave()

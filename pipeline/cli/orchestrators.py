@@ -1,0 +1,118 @@
+"""`marquee node` and `marquee airflow`: the pipeline as tasks of an orchestrator."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from components.shared.artifacts import PUSHER
+from components.shared.errors import LockedError
+from pipeline.cli.interrupts import stop
+from pipeline.cli.options import configured, flags_of, path_type, short, verbosely
+from pipeline.cli.run import Ending, report, tell_ending, tell_node
+from pipeline.cli.session import execute, session
+from pipeline.operations.outcome import ExitCode
+
+if TYPE_CHECKING:
+    from tfx.orchestration.pipeline import Pipeline
+
+    from pipeline.config import PipelineConfig
+    from pipeline.state.runs import Run
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--run", "run_id", required=True, metavar="ID", help="The run that it is of, the same for all nodes."
+)
+@configured
+@verbosely
+def node(name: str, run_id: str, file: str | None, overrides: tuple[str, ...], verbose: bool) -> None:
+    """Run one node of the pipeline, for orchestrators with a task a node.
+
+    NAME is one of the lines that `marquee run` prints. It refuses to start before the nodes that it comes after have
+    completed in this run, and where another run has started since. Pusher, the last one, ends with 3 where the model
+    was refused; else exit codes are those of `marquee run`. Waits for another process on this pipeline.
+
+    \b
+    Examples:
+      marquee node RatingsExampleGen --run 2026-11-26
+    """
+    from pipeline.config import load_config
+
+    config = load_config(file, overrides)
+    config.data.source()
+    started, ending = datetime.now(UTC).astimezone(), Ending()
+    try:
+        done, blessed = _run_node(config, name, run_id, verbose, flags_of(file, overrides), ending)
+    except LockedError:
+        raise
+    except Exception as error:
+        if not stop.signal:
+            tell_ending(config, started, ending, error)
+        raise
+    if name == PUSHER:
+        ending.run = done
+        tell_ending(config, started, ending, None)
+        sys.exit(ExitCode.DONE if blessed else ExitCode.REFUSED)
+
+
+def _run_node(
+    config: PipelineConfig, name: str, run_id: str, verbose: bool, flags: str, ending: Ending
+) -> tuple[Run, bool]:
+    found: list[Run] = []
+
+    def create() -> Pipeline:
+        from pipeline.pipeline import create_pipeline
+
+        return create_pipeline(config)
+
+    with session(config, "node", True, verbose, f"{name} of run {run_id}") as (console, log):
+        ending.log = log
+
+        def run(pipeline: Pipeline, observe: object) -> None:
+            from pipeline.runners import node as runner
+
+            found.append(runner.run(pipeline, name, runner.run_id_of(run_id), config, observe))  # type: ignore[arg-type]
+
+        execute(console, config, log, create, lambda *ended: tell_node(console, config, *ended), run=run)
+        (done,) = found
+        return done, name != PUSHER or report(console, config, done, flags)
+
+
+@click.command()
+@click.option(
+    "--out", type=path_type, default=Path("dags"), show_default=True, help="Airflow's folder of DAGs."
+)
+@click.option("--schedule", metavar="CRON", help="When, such as '0 3 * * *'; default: when it is triggered.")
+@configured
+def airflow(out: Path, schedule: str | None, file: str | None, overrides: tuple[str, ...]) -> None:
+    """Write two DAGs for Airflow 2.11: the run as one task, and a task a component.
+
+    They call this installation with these options; Airflow may be in an environment of its own. A refused model and bad
+    data fail a task at once, what is worth a retry is tried again. Take one of the two; new DAGs are paused.
+
+    \b
+    Examples:
+      marquee airflow --out ~/airflow/dags --schedule '0 3 * * *' --config my.yaml
+    """
+    from pipeline.cli.console import captured, spinner
+    from pipeline.config import load_config
+    from pipeline.operations.airflow import write_dags
+    from pipeline.runners.loading import loading
+
+    config = load_config(file, overrides)
+    config.data.source()
+    with captured(None) as console:
+        with spinner(console, "Loading TFX..."), loading(config.tuning.tune):
+            from pipeline.pipeline import create_pipeline
+            from pipeline.runners.node import graph
+
+            nodes = graph(create_pipeline(config))
+        for path, sentence in write_dags(out, config.name, nodes, file, overrides, schedule):
+            console.print(f"{short(path)}: {sentence}", soft_wrap=True)
+        console.print(f"Next: airflow dags unpause {config.name}", soft_wrap=True)
