@@ -44,6 +44,7 @@ SERVING_FOLDER = "Format-Serving"  # where TFX's Trainer puts the export
 WARM_START_FILE = "warm_start_{}.npz"  # a file an objective
 WARM_START_FILE_OF_BEFORE = "warm_start.npz"
 RUN_SUMMARY = "training.json"
+HISTORY_FILE = "history.json"  # the metrics of each epoch
 # Before the names of figures of the model that recommends, where another one says what users like.
 RETRIEVAL = "retrieval_"
 # An export has in this folder what is beside its graph.
@@ -53,6 +54,7 @@ REFERENCE_FILE = "reference_predictions.npz"
 MARKER_FILE = "marquee.json"  # of a pushed version
 # RankingEvaluator
 METRICS_FILE, PER_USER_FILE, COMPARED_FILE = "metrics.json", "per_user.parquet", "compared.parquet"
+ANSWERS_FILE = "answers.json"
 # Blessing
 DECISION_FILE = "decision.json"
 BLESSED_FILE = "BLESSED"  # as the stock Evaluator

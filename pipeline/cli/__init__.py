@@ -7,7 +7,7 @@ import os
 
 import click
 
-from pipeline.cli import ask, batch, compare, config, releases, run, schema, status, sweep
+from pipeline.cli import ask, batch, compare, config, releases, report, run, schema, status, sweep
 from pipeline.cli.group import Group
 
 # Before anything imports pydantic: to look for plugins of it, it reads the metadata of every installed package.
@@ -29,6 +29,7 @@ def main() -> None:
       marquee sweep --over model.embedding_dim=8,16,32 train with each, side by side
       marquee compare                                  the models side by side, under both questions
       marquee status                                   runs, metrics, pushed versions
+      marquee report --open                            the last run to look at, in a browser
       marquee history                                  every version ever pushed, and why
       marquee rollback                                 serve the version before
       marquee recommend 42 -k 5                        what user 42 would like
@@ -44,6 +45,7 @@ for command in (
     compare.compare,
     status.status,
     status.explain,
+    report.report,
     releases.history,
     releases.rollback,
     releases.bless,

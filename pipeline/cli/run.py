@@ -27,6 +27,7 @@ from pipeline.cli.ask import _served, print_answers
 from pipeline.cli.interrupts import stop
 from pipeline.cli.options import command_name, configured, flags_of, short, verbosely, waiting
 from pipeline.cli.releases import forced_versions
+from pipeline.cli.report import reporting
 from pipeline.cli.session import execute, session
 from pipeline.operations.outcome import ExitCode
 
@@ -65,7 +66,7 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, verbose: bool)
     with telling(config) as ending:
         # A wrong input is told before TFX is imported and before anything is written.
         config.data.source()
-        with session(config, "run", wait, verbose, title) as (console, log):
+        with session(config, "run", wait, verbose, title) as (console, log), reporting(console, config):
             ending.log = log
             done = _run(console, config, log)
             blessed = _report(console, config, done, flags_of(file, overrides))
