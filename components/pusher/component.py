@@ -6,6 +6,8 @@ crash pushes the same model again.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,16 @@ from tfx.components.pusher import executor as pusher_executor
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ChannelParameter
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.utils import proto_utils
 
-from components.pusher import versions
-from components.shared.artifact_types import BlessingReport, RankingEvaluation, set_properties
+from components.pusher import card, versions
+from components.shared.artifact_types import (
+    BlessingReport,
+    RankingEvaluation,
+    properties_of,
+    set_properties,
+)
 from components.shared.artifacts import PUSH, RETRIEVAL
 from components.shared.features import deciding_metric
 from components.shared.tfx_internals import run_and_execution
@@ -55,7 +62,9 @@ class Executor(pusher_executor.Executor):
             self._MarkNotPushed(pushed_model)
             return
         source = Path(self.GetModelPath(input_dict))
-        target, marker = versions.push(source, Path(base), self._marker(input_dict))
+        target, marker = versions.push(
+            source, Path(base), self._marker(input_dict), card=_card(input_dict, exec_properties)
+        )
         # A second name for the same files: what is served stays at hand even after its version was removed.
         versions.copy_tree(target, Path(pushed_model.uri), link=True)
         self._MarkPushed(pushed_model, pushed_destination=str(target), pushed_version=target.name)
@@ -95,6 +104,21 @@ class Executor(pusher_executor.Executor):
         )
 
 
+def _card(
+    input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]
+) -> Callable[[versions.Marker], dict[str, str]]:
+    one = {key: artifacts[0] for key, artifacts in input_dict.items() if artifacts}
+    properties = {key: properties_of(artifact) for key, artifact in one.items()}
+    uris = {key: artifact.uri for key, artifact in one.items()}
+    return card.writer(
+        properties.get(standard_component_specs.MODEL_KEY, {}),
+        properties.get(EXAMPLES_KEY, {}),
+        json.loads(exec_properties.get("data") or "{}"),
+        uris.get(RANKING_KEY, ""),
+        uris.get(REPORT_KEY, ""),
+    )
+
+
 class PusherSpec(standard_component_specs.PusherSpec):
     """The stock specification and, optionally, what the record is to be completed from."""
 
@@ -104,6 +128,10 @@ class PusherSpec(standard_component_specs.PusherSpec):
         EXAMPLES_KEY: ChannelParameter(type=standard_artifacts.Examples, optional=True),
         RANKING_KEY: ChannelParameter(type=RankingEvaluation, optional=True),
         REPORT_KEY: ChannelParameter(type=BlessingReport, optional=True),
+    }
+    PARAMETERS = {
+        **standard_component_specs.PusherSpec.PARAMETERS,
+        "data": ExecutionParameter(type=str, optional=True),
     }
 
 
@@ -123,6 +151,7 @@ class AtomicPusher(Pusher):
         examples: Its span, and the times of its oldest and newest rating, are recorded.
         ranking: Of it the figure is recorded that decided, where that is one of the ranking.
         report: Of the blessing: what the model is for, and which figure decided, are recorded.
+        data: Where the data are from, and their terms, for the model card.
     """
 
     SPEC_CLASS = PusherSpec
@@ -138,6 +167,7 @@ class AtomicPusher(Pusher):
         examples: types.BaseChannel | None = None,
         ranking: types.BaseChannel | None = None,
         report: types.BaseChannel | None = None,
+        data: Mapping[str, str] | None = None,
     ) -> None:
         base_component.BaseComponent.__init__(
             self,
@@ -149,6 +179,7 @@ class AtomicPusher(Pusher):
                 examples=examples,
                 ranking=ranking,
                 report=report,
+                data=json.dumps(dict(data or {})),
                 push_destination=push_destination,
                 pushed_model=types.Channel(type=standard_artifacts.PushedModel),
             ),

@@ -51,11 +51,13 @@ def _write(console: Console, config: PipelineConfig, since: float, error: str) -
 @click.command()
 @click.argument("run", required=False, metavar="[RUN]")
 @click.argument("other", required=False, metavar="[OTHER]")
+@click.option("--history", "over_time", is_flag=True, help="All runs and versions over time instead.")
 @click.option("--open", "opened", is_flag=True, help="Open it in the browser.")
 @configured
 def report(
     run: str | None,
     other: str | None,
+    over_time: bool,
     opened: bool,
     file: str | None,
     overrides: tuple[str, ...],
@@ -71,9 +73,10 @@ def report(
       marquee report --open
       marquee report "2026-11-23 16:10"
       marquee report 1795710217 1795710776
+      marquee report --history --open
     """
     from pipeline.config import load_config
-    from pipeline.operations import explain
+    from pipeline.operations import explain, report_history
     from pipeline.operations import report as reports
     from pipeline.state.runs import read_runs
 
@@ -86,7 +89,9 @@ def report(
             fix="run `marquee run` first",
         )
     first = explain.matching(runs, run) if run else runs[-1]
-    if other:
+    if over_time:
+        path = report_history.write(config, runs)
+    elif other:
         path = reports.write_beside(config, runs, first, explain.matching(runs, other))
     else:
         path = reports.path_of(config, first)

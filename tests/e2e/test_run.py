@@ -30,6 +30,7 @@ COMPONENTS = {
     "RankingEvaluator",
     "Blessing",
     "Pusher",
+    "Report",
 }
 
 UNBEATABLE = [
