@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from components.report.data import DataFacts, describe
 from components.report.people import Person, people
 from components.report.space import Space, space
+from components.report.sweep_section import Sweep
 from components.shared.artifacts import (
     ANSWERS_FILE,
     BLESSING,
@@ -70,6 +71,7 @@ class RunFacts:
         changed: Key -> the value in the last run before and in this one.
         versions: Library -> version.
         error: Of a run that did not come to its end, why.
+        sweeps: Those of the pipeline, whichever run they were beside.
     """
 
     id: str
@@ -81,6 +83,7 @@ class RunFacts:
     changed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
+    sweeps: list[Sweep] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

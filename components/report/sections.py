@@ -10,6 +10,7 @@ from components.report.data_section import data_section
 from components.report.model_section import model_section
 from components.report.page import Report, Section
 from components.report.run_section import run_section
+from components.report.sweep_section import sweep_section
 from components.shared.artifacts import DATA_GATE
 from components.shared.features import metric_title
 
@@ -29,6 +30,7 @@ def report(content: Content, run: RunFacts | None = None, title: str = "") -> Re
         _rules(content),
         data_section(content),
         model_section(content),
+        sweep_section(run.sweeps) if run else None,
         Section(
             "space",
             "The embedding space",

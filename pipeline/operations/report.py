@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 from components.report.content import Made, RunFacts, Step, gather
 from components.report.page import Report, render
 from components.report.sections import report as of_content
+from components.report.sweep_section import Sweep
 from components.shared.artifacts import (
     BASE_MODEL,
     BASELINE_MODEL,
@@ -41,7 +43,7 @@ _STACK = (
 
 def path_of(config: PipelineConfig, run: Run) -> Path:
     """The file of a run's report."""
-    return config.report_dir / f"{run.id.replace(chr(58), chr(45))}.html"
+    return config.report_dir / f"{run.id.replace(':', '-')}.html"  # a colon is no part of a name everywhere
 
 
 def write(
@@ -76,7 +78,7 @@ def write_beside(config: PipelineConfig, runs: Sequence[Run], run: Run, other: R
     Raises:
         StorageError: The root cannot be written.
     """
-    path = config.report_dir / f"{run.id}-beside-{other.id}.html"
+    path = path_of(config, run).with_name(f"{path_of(config, run).stem}-beside-{path_of(config, other).name}")
     page = render(config.name, [report(config, runs, one) for one in (run, other)])
     with storage(path, "The report cannot be written."):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +130,19 @@ def _facts(
         changed=changed,
         versions=_versions() if current else record.get("versions", {}),
         error=error or record.get("error", ""),
+        sweeps=_sweeps(config),
     )
+
+
+def _sweeps(config: PipelineConfig) -> list[Sweep]:
+    """What `marquee sweep` has left, see `pipeline.operations.sweep`."""
+    folder = config.pipeline_root.with_name(f"{config.name}-sweep") / "sweeps"
+    found = []
+    for path in sorted(folder.glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        found.append(Sweep(path.stem, header, rows))
+    return found
 
 
 def _lineage(outputs: Mapping[str, Mapping[str, Made]]) -> list[tuple[str, str]]:

@@ -25,7 +25,10 @@
   };
 
   const common = { animation: false, responsive: true, maintainAspectRatio: false };
+  // On a phone the names of rows would take all of the width.
+  const wrapped = (name) => innerWidth < 600 ? name.replaceAll("_", "_ ").match(/.{1,18}( |$)|\S+/g).map((line) => line.replaceAll("_ ", "_").trim()) : name;
   const draw = (canvas, config) => {
+    if (config.options.indexAxis === "y") config.data.labels = config.data.labels.map(wrapped);
     const options = (of) => ({ ...common, ...of, plugins: { ...of.plugins, legend: {
       display: config.data.datasets.length > 1, labels: { boxWidth: 12, usePointStyle: true }, ...of.plugins?.legend } } });
     const chart = new Chart(canvas, { type: config.type, data: resolved(config.data), options: options(resolved(config.options)) });
