@@ -8,7 +8,7 @@ ARGS ?=
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-faults test-inputs check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf lock clean
+.PHONY: help setup run test test-long test-faults test-inputs test-report check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf lock clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -28,6 +28,9 @@ test-faults: setup ## The long batteries: kill -9 at 20 random moments of a run,
 
 test-inputs: setup ## A hundred kinds of bad input through the command, and hostile calls of the export
 	@$(BIN)/python -m pytest -m inputs -s $(ARGS)
+
+test-report: setup ## The report of real runs in Chromium (SCREENSHOTS=folder leaves pictures of it)
+	@$(BIN)/python -m pytest -m report -rs $(ARGS); code=$$?; [ $$code -eq 5 ] || exit $$code
 
 check: setup ## Lint, types and import rules only
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/mypy --no-error-summary

@@ -51,6 +51,7 @@ setup(
             "pytest",
             "pytrec-eval-terrier",
             "ruff",
+            "selenium>=4.30,<5",  # drives the Chromium of `make test-report`
             "types-PyYAML",
             "uv",
         ],
