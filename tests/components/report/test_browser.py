@@ -63,7 +63,7 @@ def printed(browser, marquee, movielens_slice, tmp_path_factory) -> dict[str, st
     found = {}
     for outcome, more in changed.items():
         done = marquee("run", *(part for one in [*options, *more] for part in ("--set", one)))
-        assert done.returncode == (outcome != "blessed"), done.stdout + done.stderr
+        assert bool(done.returncode) == (outcome != "blessed"), done.stdout + done.stderr
         found[outcome] = done.stdout
     return found
 
