@@ -100,6 +100,7 @@ class Content:
         ranking: metrics.json.
         space: The map of the movies.
         people: Sample users.
+        pushed: Whether the Pusher has pushed the model.
         version: The pushed one.
     """
 
@@ -113,6 +114,7 @@ class Content:
     ranking: dict[str, Any] | None = None
     space: Space | None = None
     people: list[Person] = field(default_factory=list)
+    pushed: bool | None = None
     version: str = ""
 
 
@@ -141,9 +143,8 @@ def gather(outputs: Outputs, min_rating: float) -> Content:
         people=people(answers.get("users", []), examples.uri, movies.uri, min_rating)
         if examples and movies
         else [],
-        version=str(pushed.properties.get("pushed_version", ""))
-        if pushed and pushed.properties.get("pushed") == 1
-        else "",
+        pushed=pushed.properties.get("pushed") == 1 if pushed else None,
+        version=str(pushed.properties.get("pushed_version", "")) if pushed else "",
     )
 
 

@@ -63,7 +63,7 @@ def _outcome(content: Content, run: RunFacts | None) -> str:
         return "unfinished"
     if not content.decision["blessed"]:
         return "refused"
-    if content.serving is not None and not content.serving["blessed"]:
+    if content.pushed is False or (content.serving and not content.serving["blessed"]):
         return "unfit"
     return "blessed"
 

@@ -225,6 +225,8 @@ def test_every_run_ends_with_the_path_of_its_report(workspace, marquee):
         page = Path(done.stdout.splitlines()[-1].removeprefix("Report: ")).read_text()
         assert f"<strong>{outcome}.</strong>" in page
         assert run.id in page
+        assert "Typical user" in page
+        assert "data-map" in page
         assert f"{run.summary()['log_loss']:.4f}" in page
         for reason in run.summary().get("failures", []):
             assert reason.split(",")[0] in page

@@ -77,6 +77,13 @@ def test_a_blessed_model_that_is_not_fit_for_serving_says_so(tmp_path):
     assert "blessed, but not fit for serving" in found.verdict
 
 
+def test_what_another_validator_keeps_from_being_pushed_is_not_fit_either(tmp_path):
+    outputs = made.outputs(tmp_path)
+    del outputs["ServingValidator"]
+    outputs["Pusher"] = {"pushed_model": made.Made(13, "", {"pushed": 0})}
+    assert report(gather(outputs, 4.0), facts()).outcome == "unfit"
+
+
 def test_a_run_without_a_decision_is_no_more_than_that():
     found = report(gather({}, 4.0), facts("running"))
     assert (found.outcome, found.verdict) == ("unfinished", "The run came to no decision.")
