@@ -15,12 +15,16 @@ _ROW_PX, _AXIS_PX, _TALL_PX = 28, 70, 260
 
 @dataclass(frozen=True)
 class Table:
-    """Cells in words; `numeric` are the places of the columns that are aligned to the right."""
+    """Cells in words; `numeric` are the places of the columns that are aligned to the right.
+
+    One that is `folded` is shown when it is asked for.
+    """
 
     header: list[str]
     rows: list[list[str]]
     caption: str = ""
     numeric: tuple[int, ...] = ()
+    folded: bool = False
 
 
 @dataclass(frozen=True)

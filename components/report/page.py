@@ -31,7 +31,7 @@ class Section:
     id: str
     title: str
     intro: str = ""
-    blocks: list[Chart | Table] = field(default_factory=list)
+    blocks: Sequence[Chart | Table] = field(default_factory=list)
     space: Space | None = None
     people: list[Person] = field(default_factory=list)
 

@@ -10,10 +10,12 @@ from components.report.data_section import data_section
 from components.report.model_section import model_section
 from components.report.page import Report, Section
 from components.report.run_section import run_section
+from components.report.space import Space
 from components.report.sweep_section import sweep_section
 from components.shared.artifacts import DATA_GATE
 from components.shared.features import metric_title
 
+_SHOWN_MOVIES, _SHOWN_NEIGHBOURS = 50, 3
 _MARKS = {True: ("holds", "$good"), None: ("nothing to decide", "$muted")}
 
 
@@ -31,16 +33,7 @@ def report(content: Content, run: RunFacts | None = None, title: str = "") -> Re
         data_section(content),
         model_section(content),
         sweep_section(run.sweeps) if run else None,
-        Section(
-            "space",
-            "The embedding space",
-            "Movies by the two principal components of their vectors, at length 1, in the colour of the rarest of"
-            f" their genres; the two hold {content.space.explained:.0%} of the variance, so that movies may be near"
-            " each other here alone. Neighbours are those of all dimensions, as `marquee similar` gives them.",
-            space=content.space,
-        )
-        if content.space
-        else None,
+        _space(content.space) if content.space else None,
         Section("people", "Four users", people=content.people) if content.people else None,
         run_section(run, content) if run else None,
     ]
@@ -159,6 +152,29 @@ def _rules(content: Content) -> Section | None:
         "A point is a value, the bar around it its 95% interval, the stroke its threshold; a difference is the"
         " candidate's less the other's, so that of a loss what lies left of 0 is better.",
         [*charts, table],
+    )
+
+
+def _space(space: Space) -> Section:
+    rows = [
+        [
+            space.titles[i],
+            space.genres[i],
+            "; ".join(space.titles[place] for place in near[:_SHOWN_NEIGHBOURS]),
+        ]
+        for i, near in enumerate(space.near[:_SHOWN_MOVIES])
+    ]
+    listed = Table(
+        ["movie", "genres", "nearest"], rows, f"The {len(rows)} most rated movies and what is near them"
+    )
+    return Section(
+        "space",
+        "The embedding space",
+        "Movies by the two principal components of their vectors, at length 1, in the colour of the rarest of"
+        f" their genres; the two hold {space.explained:.0%} of the variance, so that movies may be near each other"
+        " here alone. Neighbours are those of all dimensions, as `marquee similar` gives them.",
+        [listed] if rows else [],
+        space=space,
     )
 
 

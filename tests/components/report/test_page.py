@@ -73,6 +73,10 @@ def test_every_plot_has_an_alternative_text_and_its_numbers(page):
     assert page.count("<summary>Numbers") == len(drawn)
 
 
+def test_what_is_near_what_can_be_read_without_the_map(page):
+    assert "The 4 most rated movies and what is near them" in page
+
+
 def test_links_lead_to_a_section_each(page):
     elements = Elements(page)
     ids = [of["id"] for _, of in elements.tags if "id" in of]
