@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PALETTE = [f"$c{i}" for i in range(1, 9)]
+_EVERY = {"ticks": {"autoSkip": False}}  # each row has its name
 _ROW_PX, _AXIS_PX, _TALL_PX = 28, 70, 260
 
 
@@ -124,7 +125,10 @@ def intervals(title: str, of: Sequence[Estimate], unit: str, signed: bool = Fals
         "bar",
         {"labels": names, "datasets": datasets},
         indexAxis="y",
-        scales={"x": {**_axis(unit), "beginAtZero": False, "grace": "3%"}, "y": {"grid": {"display": False}}},
+        scales={
+            "x": {**_axis(unit), "beginAtZero": False, "grace": "3%"},
+            "y": {"grid": {"display": False}, **_EVERY},
+        },
     )
 
     def cell(value: float | None) -> str:
@@ -244,6 +248,8 @@ def bars(
         for i, one in enumerate(series)
     ]
     scales = {"x": {**_axis(x), "stacked": stacked}, "y": {**_axis(y), "stacked": stacked}}
+    if across:
+        scales["y"] |= _EVERY
     config = _config(
         "bar",
         {"labels": list(labels), "datasets": datasets},

@@ -165,7 +165,10 @@ def _space(space: Space) -> Section:
         for i, near in enumerate(space.near[:_SHOWN_MOVIES])
     ]
     listed = Table(
-        ["movie", "genres", "nearest"], rows, f"The {len(rows)} most rated movies and what is near them"
+        ["movie", "genres", "nearest"],
+        rows,
+        f"The {len(rows)} most rated movies and what is near them",
+        folded=True,
     )
     return Section(
         "space",

@@ -74,7 +74,7 @@ def test_every_plot_has_an_alternative_text_and_its_numbers(page):
 
 
 def test_what_is_near_what_can_be_read_without_the_map(page):
-    assert "The 4 most rated movies and what is near them" in page
+    assert "<summary>The 4 most rated movies and what is near them</summary>" in page
 
 
 def test_links_lead_to_a_section_each(page):
