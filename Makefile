@@ -9,7 +9,7 @@ LOCK ?= requirements.lock
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-faults test-inputs test-portable test-s3 test-airflow check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans lock lock-airflow lock-s3 clean
+.PHONY: help setup run test test-long test-faults test-inputs test-portable test-s3 test-airflow test-report check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans lock lock-airflow lock-s3 clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -48,6 +48,9 @@ test-airflow: setup .venv-airflow/bin/airflow ## Both DAGs under a real schedule
 	@$(BIN)/uv venv -q --allow-existing --python $(BIN)/python .venv-airflow
 	@$(BIN)/uv pip sync -q --python .venv-airflow/bin/python --require-hashes $< && touch $@
 
+test-report: setup ## The report of real runs in Chromium (SCREENSHOTS=folder leaves pictures of it)
+	@$(BIN)/python -m pytest -m report -rs $(ARGS); code=$$?; [ $$code -eq 5 ] || exit $$code
+
 check: setup ## Lint, types and import rules only
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/mypy --no-error-summary
 	@out=$$($(BIN)/lint-imports --no-cache 2>&1) || { echo "$$out"; exit 1; }
@@ -72,9 +75,6 @@ bench-stages: setup ## Every stage of a run beside the stock pipeline's on 1M ro
 
 bench-scale: setup ## How a run grows from 100k to 20M rows (ARGS="--rows 100000 1000000 --no-stock")
 	@$(BIN)/python tests/benchmarks/bench_scale.py $(ARGS)
-
-bench-spans: setup ## MovieLens 100K as 30 spans, replayed one a run, two of them bad
-	@$(BIN)/python tests/benchmarks/bench_spans.py $(ARGS)
 
 bench-batch: setup ## Recommendations for 50,000 users in a file, beside asking one by one
 	@$(BIN)/python tests/benchmarks/bench_batch.py $(ARGS)

@@ -10,12 +10,16 @@ setup(
     # The bound of the stack's wheels, which were built for and tested on CPython 3.11 alone.
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["pipeline", "pipeline.*", "components", "components.*", "schema"]),
-    package_data={"pipeline": ["configs/*.yaml", "operations/templates/*.jinja"], "schema": ["*.pbtxt"]},
+    package_data={
+        "pipeline": ["configs/*.yaml", "operations/templates/*.jinja"],
+        "schema": ["*.pbtxt"],
+        "components.report": ["templates/*", "templates/vendor/*"],
+    },
     install_requires=[
         "apache-beam==2.65.0",  # newer releases download a Go runner at start
         "cityhash==0.4.10",  # the compiled module farmhash, which TFDV imports; see pyproject.toml
         "click>=8.1,<9",
-        "jinja2>=3.1,<4",  # the DAGs of `marquee airflow`
+        "jinja2>=3.1,<4",  # the page of `marquee report`, the DAGs of `marquee airflow`
         "keras==3.15.1",
         "matplotlib>=3.8,<4",  # the plots of `marquee sweep` and `marquee compare`
         "ml-metadata==1.16.0",
@@ -48,6 +52,7 @@ setup(
             "pytest",
             "pytrec-eval-terrier",
             "ruff",
+            "selenium>=4.30,<5",  # drives the Chromium of `make test-report`
             "types-PyYAML",
             "uv",
         ],

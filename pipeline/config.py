@@ -252,6 +252,11 @@ class PipelineConfig(Section):
         return self.pipeline_root / "inputs"
 
     @property
+    def report_dir(self) -> Path:
+        """Folder of the reports, one a run."""
+        return self.pipeline_root / "reports"
+
+    @property
     def log_dir(self) -> Path:
         """Folder of one log file a run."""
         return self.pipeline_root / "logs"

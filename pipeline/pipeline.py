@@ -26,6 +26,7 @@ from components.example_gen.spans import judge_late
 from components.models.search_space import purpose
 from components.pusher.component import AtomicPusher
 from components.ranking.component import RankingEvaluator
+from components.report.component import RunReport
 from components.resolvers.data import LatestBlessedDataStrategy
 from components.resolvers.models import LatestEarlierBlessedModelStrategy, LatestOtherBlessedModelStrategy
 from components.resolvers.tuned_values import TunedValuesStrategy
@@ -38,6 +39,7 @@ from components.shared.artifacts import (
     DATA_BASELINE,
     EVALUATOR,
     PUSHER,
+    REPORT,
     STATISTICS_GEN,
     TRANSFORM,
     TUNED_VALUES,
@@ -59,10 +61,12 @@ from pipeline.state.store import connection_config
 
 @dataclass(frozen=True)
 class _Trained:
-    """The components from the ratings to the model, of which those further down need these three."""
+    """The components from the ratings to the model, of which those further down need these."""
 
     example_gen: RatingsExampleGen
     schema_gen: ImportSchemaGen
+    data_baseline: Resolver
+    data_gate: DataGate
     trainer: MovieTrainer
     components: list[BaseComponent]
 
@@ -135,6 +139,8 @@ def _trained(config: PipelineConfig, tuned: bool) -> _Trained:
     return _Trained(
         example_gen,
         schema_gen,
+        data_baseline,
+        data_gate,
         trainer,
         [
             example_gen,
@@ -261,14 +267,29 @@ def create_pipeline(config: PipelineConfig) -> Pipeline:
         examples=examples,
         ranking=ranking.outputs["ranking"],
         report=blessing.outputs["report"],
+        data=config.data.described,
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving_model_dir))
         ),
         push_older=config.data.spans is None or config.data.spans.push_older,
     ).with_id(PUSHER)
+    report = RunReport(
+        name=config.name,
+        label=config.label,
+        examples=examples,
+        movies=trained.example_gen.outputs["movies"],
+        verdict=trained.data_gate.outputs["verdict"],
+        model=model,
+        model_run=trained.trainer.outputs["model_run"],
+        ranking=ranking.outputs["ranking"],
+        report=blessing.outputs["report"],
+        infra_blessing=serving_validator.outputs["blessing"],
+        pushed_model=pusher.outputs["pushed_model"],
+        baseline_examples=trained.data_baseline.outputs["examples"],
+    ).with_id(REPORT)
     return _pipeline(
         config,
-        [*trained.components, baseline, evaluator, ranking, blessing, serving_validator, pusher],
+        [*trained.components, baseline, evaluator, ranking, blessing, serving_validator, pusher, report],
     )
 
 

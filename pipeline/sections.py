@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 BUILTIN = "builtin:"
 VARIABLE = r"\$\{(\w+)\}"  # in beam.args
+_TERMS_OF_MOVIELENS = (
+    "GroupLens's: research, with acknowledgement (Harper and Konstan, The MovieLens Datasets, 2015); redistribution and"
+    " commercial use only with their permission"
+)
 
 
 class Section(BaseModel):
@@ -34,6 +38,17 @@ class DataConfig(IngestSettings):
         description="Folder or file with the ratings, or builtin:ml-100k for the MovieLens 100K of the installation.",
     )
 
+    terms: str = Field(
+        "",
+        description="Under which terms the data may be used, for the model card; those of builtin:ml-100k are known.",
+    )
+
+    @property
+    def described(self) -> dict[str, str]:
+        """Where the data are from, and their terms, for the model card."""
+        known = _TERMS_OF_MOVIELENS if self.path == f"{BUILTIN}ml-100k" else ""
+        return {"path": self.path, "terms": self.terms or known}
+
     @field_validator("path")
     @classmethod
     def _expand(cls, value: str) -> str:
@@ -42,7 +57,7 @@ class DataConfig(IngestSettings):
     @property
     def ingest(self) -> IngestSettings:
         """The part that ExampleGen gets."""
-        return IngestSettings.model_validate(self.model_dump(exclude={"path"}))
+        return IngestSettings.model_validate(self.model_dump(exclude={"path", "terms"}))
 
     def source(self) -> Source:
         """Finds the files and checks their headers.

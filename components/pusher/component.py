@@ -6,6 +6,8 @@ crash pushes the same model again.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,13 @@ from tfx.types import artifact_utils, standard_artifacts, standard_component_spe
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.utils import proto_utils
 
-from components.pusher import versions
-from components.shared.artifact_types import BlessingReport, RankingEvaluation, set_properties
+from components.pusher import card, versions
+from components.shared.artifact_types import (
+    BlessingReport,
+    RankingEvaluation,
+    properties_of,
+    set_properties,
+)
 from components.shared.artifacts import FIRST_SPAN, LAST_SPAN, NOT_PUSHED, PUSH, RETRIEVAL
 from components.shared.features import deciding_metric
 from components.shared.tfx_internals import run_and_execution
@@ -62,7 +69,9 @@ class Executor(pusher_executor.Executor):
             pushed_model.set_string_custom_property(NOT_PUSHED, older)
             return
         source = Path(self.GetModelPath(input_dict))
-        target, marker = versions.push(source, Path(base), self._marker(input_dict))
+        target, marker = versions.push(
+            source, Path(base), self._marker(input_dict), card=_card(input_dict, exec_properties)
+        )
         # A second name for the same files: what is served stays at hand even after its version was removed.
         versions.copy_tree(target, Path(pushed_model.uri), link=True)
         self._MarkPushed(pushed_model, pushed_destination=str(target), pushed_version=target.name)
@@ -116,6 +125,21 @@ def _older(input_dict: dict[str, list[types.Artifact]], base: Path) -> str | Non
     return f"its newest rating is of {dates[0]}, that of version {served.name} of {dates[1]}"
 
 
+def _card(
+    input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]
+) -> Callable[[versions.Marker], dict[str, str]]:
+    one = {key: artifacts[0] for key, artifacts in input_dict.items() if artifacts}
+    properties = {key: properties_of(artifact) for key, artifact in one.items()}
+    uris = {key: artifact.uri for key, artifact in one.items()}
+    return card.writer(
+        properties.get(standard_component_specs.MODEL_KEY, {}),
+        properties.get(EXAMPLES_KEY, {}),
+        json.loads(exec_properties.get("data") or "{}"),
+        uris.get(RANKING_KEY, ""),
+        uris.get(REPORT_KEY, ""),
+    )
+
+
 class PusherSpec(standard_component_specs.PusherSpec):
     """The stock specification and, optionally, what the record is to be completed from."""
 
@@ -129,6 +153,7 @@ class PusherSpec(standard_component_specs.PusherSpec):
     PARAMETERS = {
         **standard_component_specs.PusherSpec.PARAMETERS,
         PUSH_OLDER_KEY: ExecutionParameter(type=int, optional=True),
+        "data": ExecutionParameter(type=str, optional=True),
     }
 
 
@@ -149,6 +174,7 @@ class AtomicPusher(Pusher):
         ranking: Of it the figure is recorded that decided, where that is one of the ranking.
         report: Of the blessing: what the model is for, and which figure decided, are recorded.
         push_older: Whether to push a model of older ratings than those of the served version.
+        data: Where the data are from, and their terms, for the model card.
     """
 
     SPEC_CLASS = PusherSpec
@@ -165,6 +191,7 @@ class AtomicPusher(Pusher):
         ranking: types.BaseChannel | None = None,
         report: types.BaseChannel | None = None,
         push_older: bool = True,
+        data: Mapping[str, str] | None = None,
     ) -> None:
         base_component.BaseComponent.__init__(
             self,
@@ -176,6 +203,7 @@ class AtomicPusher(Pusher):
                 examples=examples,
                 ranking=ranking,
                 report=report,
+                data=json.dumps(dict(data or {})),
                 push_destination=push_destination,
                 push_older=int(push_older),
                 pushed_model=types.Channel(type=standard_artifacts.PushedModel),

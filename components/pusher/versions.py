@@ -14,18 +14,20 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from components.shared.artifacts import EXTRA, MARKER_FILE, PUSH
+from components.shared.artifacts import CARD_FILE, CARD_JSON_FILE, EXTRA, MARKER_FILE, PUSH
 from components.shared.errors import ModelError
 from components.shared.storage import CAUSES, storage
 
 MARKER = Path(EXTRA) / MARKER_FILE
+# What is written beside the model, and so is no part of it.
+_BESIDE = {MARKER, Path(EXTRA) / CARD_FILE, Path(EXTRA) / CARD_JSON_FILE}
 _MODEL, _VARIABLES, _FOLDER = "saved_model.pb", "variables", "its folder"
 GONE = f"{_FOLDER} is missing"  # what `damage` says of a version that is not there
 _LOCK = ".lock"
@@ -152,17 +154,23 @@ def damage(version: Path, expected: str) -> str:
 
 
 def digest(folder: Path) -> str:
-    """Fingerprint of names and contents of all files but the marker."""
+    """Fingerprint of names and contents of all files but the marker and the model card."""
     total = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder)
-        if name != MARKER:
+        if name not in _BESIDE:
             with path.open("rb") as file:
                 total.update(f"{name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return total.hexdigest()
 
 
-def push(source: Path, base: Path, marker: Marker, link: bool = False) -> tuple[Path, Marker]:
+def push(
+    source: Path,
+    base: Path,
+    marker: Marker,
+    link: bool = False,
+    card: Callable[[Marker], Mapping[str, str]] | None = None,
+) -> tuple[Path, Marker]:
     """Makes `source` the served version, once.
 
     The model is not pushed again if the newest version is this very model, or any version holds it with the same
@@ -173,6 +181,7 @@ def push(source: Path, base: Path, marker: Marker, link: bool = False) -> tuple[
         base: Folder of the versions.
         marker: What is pushed.
         link: Hard links instead of copies, where the file system can.
+        card: Makes the files of the model card of the complete marker: name -> text.
 
     Returns:
         The version's folder and its complete marker: an older one if the model was there.
@@ -200,7 +209,7 @@ def push(source: Path, base: Path, marker: Marker, link: bool = False) -> tuple[
             version=str(max(int(time.time()), newest + 1)),
             pushed_at=datetime.now().astimezone().isoformat(timespec="seconds"),
         )
-        with _aside(source, base, marker, link) as partial:
+        with _aside(source, base, marker, link, card(marker) if card else {}) as partial:
             target = base / marker.version
             partial.rename(target)
         _sync(base)
@@ -236,15 +245,19 @@ def restore(source: Path, base: Path, marker: Marker, link: bool = False) -> Pat
 
 
 @contextmanager
-def _aside(source: Path, base: Path, marker: Marker, link: bool) -> Iterator[Path]:
-    """A hidden folder with the files of `source` and the marker, to be renamed."""
+def _aside(
+    source: Path, base: Path, marker: Marker, link: bool, card: Mapping[str, str] | None = None
+) -> Iterator[Path]:
+    """A hidden folder with the files of `source`, the marker and the model card, to be renamed."""
     partial = base / f"{_PUSHING}{marker.version}"
     try:
         copy_tree(source, partial, link)
         (partial / MARKER).parent.mkdir(exist_ok=True)
-        (partial / MARKER).unlink(missing_ok=True)  # a link to the one of `source`
-        with (partial / MARKER).open("w", encoding="utf-8") as file:
-            json.dump(asdict(marker), file, indent=2)
+        texts = {MARKER_FILE: json.dumps(asdict(marker), indent=2), **(card or {})}
+        for name, text in texts.items():
+            path = partial / EXTRA / name
+            path.unlink(missing_ok=True)  # a link to the one of `source`
+            path.write_text(text, encoding="utf-8")
         _sync_tree(partial)
         yield partial
     except BaseException:

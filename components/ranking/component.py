@@ -15,21 +15,23 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts, standa
 from tfx.utils import path_utils
 
 from components.export.export import read_movies
-from components.ranking import data, evaluation
+from components.ranking import answers, data, evaluation
 from components.ranking.comparison import compare
 from components.ranking.exported import ExportedModel
 from components.ranking.sampling import rows_of_sample
 from components.ranking.settings import RankingSettings
 from components.shared.artifact_types import Movies, RankingEvaluation
 from components.shared.artifacts import (
+    ANSWERS_FILE,
     COMPARED_FILE,
     COMPARED_ROWS,
     LEFT_OUT_ROWS,
     METRICS_FILE,
     PER_USER_FILE,
+    TYPICAL_USER,
     WITHOUT_TIMES,
 )
-from components.shared.features import EVAL_SPLIT, SPLITS, TEST_SPLIT, TRAIN_SPLIT, LabelRule
+from components.shared.features import EVAL_SPLIT, SPLITS, TEST_SPLIT, TRAIN_SPLIT, USER_KEY, LabelRule
 from components.shared.fingerprint import code_fingerprint
 
 BASELINE_EXAMPLES = "baseline_examples"
@@ -53,7 +55,7 @@ class Executor(base_executor.BaseExecutor):
         examples, movies = input_dict[standard_component_specs.EXAMPLES_KEY], input_dict["movies"]
         uris = {split: artifact_utils.get_split_uri(examples, split) for split in SPLITS}
         ratings = data.read(uris, LabelRule.model_validate_json(exec_properties["label"]))
-        test = ratings.splits[TEST_SPLIT]
+        whole, test = ratings, ratings.splits[TEST_SPLIT]
         sample = rows_of_sample(ratings, settings.max_users, settings.seed)
         if sample is not None:
             ratings = replace(ratings, splits={**ratings.splits, TEST_SPLIT: test[sample]})
@@ -85,6 +87,9 @@ class Executor(base_executor.BaseExecutor):
                 pq.write_table(compared.evaluation.per_user, folder / COMPARED_FILE)
             output.set_int_custom_property(COMPARED_ROWS, compared.rows)
             output.set_int_custom_property(LEFT_OUT_ROWS, compared.left_out)
+        typical = json.loads(examples[0].get_string_custom_property(TYPICAL_USER) or "{}").get(USER_KEY)
+        asked = answers.ask(models[evaluation.CANDIDATE], whole, typical)
+        (folder / ANSWERS_FILE).write_text(json.dumps(asked), encoding="utf-8")
         (folder / METRICS_FILE).write_text(json.dumps(report, indent=1), encoding="utf-8")
         for name, value in figures(report).items():
             output.set_float_custom_property(name, value)
@@ -156,15 +161,17 @@ class RankingEvaluator(base_component.BaseComponent):
         settings: What to compute.
         label: What is liked, and what a list should hold.
 
-    Outputs: `ranking` with two files, and the overall figures (see `figures`) as custom properties.
+    Outputs: `ranking` with three files, and the overall figures (see `figures`) as custom properties.
 
     metrics.json: what was evaluated; `models` -> `candidate`, `baseline` (where there is one), `ease` or `item_knn`,
     `popularity`, `movie_mean`, `bias_logistic_regression`, `bias_genre_logistic_regression` (where movies have
-    genres), each with `overall` (metric -> `value`, `low`, `high`), `coverage`,
-    `calibration` (`ece`, where the model says how likely a like is) and `slices` (by activity of users, popularity
-    and genre of movies); and `differences`: the candidate less each other, paired; and where there is a baseline
-    `comparison`, see `comparison.Comparison`: on how many test rows the two may be compared, and where that is not all
-    of them, the figures of both on these.
+    genres), each with `overall` (metric -> `value`, `low`, `high`), `coverage`, `calibration` and `reliability` (`ece`,
+    and the bins of a diagram, where the model says how likely a like is) and `slices` (by activity of users,
+    popularity and genre of movies); and `differences`: the candidate less each other, paired; and where there is a
+    baseline `comparison`, see `comparison.Comparison`: on how many test rows the two may be compared, and where that is
+    not all of them, the figures of both on these.
+
+    answers.json: what the candidate recommends a few users, and which movies it finds alike, see `answers`.
 
     per_user.parquet: a row for each user with ratings in test: `user_id`, `activity`, `num_train`, `num_test`,
     `num_positives`; for each model `<model>.<metric>@<k>` (NaN for users without positives) and, where it says

@@ -35,6 +35,7 @@ BIAS_GENRE_REGRESSION = "bias_genre_logistic_regression"
 EASE, ITEM_KNN = "ease", "item_knn"
 LOG_LOSS, AUC, ECE = "log_loss", "auc", "ece"
 SAMPLED = "sampled_"
+_BESIDE = (metrics.NOVELTY, metrics.DIVERSITY, metrics.HEAD_SHARE)  # what a list is beside being right
 _ALL = ("", "")  # the slice of everything
 _LIKED, _OTHERS = "liked", "others"  # rows of the two classes
 
@@ -163,6 +164,9 @@ def evaluate(
             lists, sampled = model.lists(batch, max(settings.ks))
             ranked = metrics.relevance(lists.hits, batch.positives, settings.ks)
             ranked |= metrics.novelty(lists, frame.information, settings.ks)
+            ranked |= metrics.head_share(lists, frame.head, settings.primary_k)
+            if frame.genres.size:
+                ranked |= metrics.diversity(lists, frame.genres, settings.primary_k)
             if sampled is not None:
                 of_sampled = metrics.relevance(sampled.hits, batch.positives, settings.ks)
                 ranked |= {f"{SAMPLED}{metric}": values for metric, values in of_sampled.items()}
@@ -249,7 +253,7 @@ def _columns(
 def _of_slices(settings: RankingSettings) -> list[str]:
     """The metrics that slices of users have."""
     k = settings.primary_k
-    return [metrics.name(metric, k) for metric in (*metrics.RELEVANCE, metrics.NOVELTY)]
+    return [metrics.name(metric, k) for metric in (*metrics.RELEVANCE, *_BESIDE)]
 
 
 def _report(
@@ -288,6 +292,7 @@ def _report(
         if model.likes is not None:
             error = metrics.expected_calibration_error(liked, model.likes)
             described[name]["calibration"] = {ECE: error if math.isfinite(error) else None}
+            described[name]["reliability"] = metrics.reliability(liked, model.likes)
     users = len(frame.users)
     with_positives = int(sums.count((_ALL, "users")))
     return {
@@ -327,5 +332,8 @@ def _overall(
     for k in settings.ks:
         names = [prefix + metrics.name(metric, k) for prefix in prefixes for metric in metrics.RELEVANCE]
         for metric in [*names, metrics.name(metrics.NOVELTY, k)]:
+            found[metric] = sums.ratio((name, _ALL, metric), (_ALL, "users"))
+    for metric in _of_slices(settings):
+        if (name, _ALL, metric) in sums and metric not in found:
             found[metric] = sums.ratio((name, _ALL, metric), (_ALL, "users"))
     return found

@@ -25,6 +25,35 @@ class ExportedModel:
         self._loaded = tf.saved_model.load(path)  # the signatures do not keep it alive
         self._signatures: Mapping[str, tf.types.experimental.ConcreteFunction] = self._loaded.signatures
 
+    @property
+    def answers(self) -> bool:
+        """Whether it says what a user is recommended and what movies are alike."""
+        return {"recommend", "similar_movies"} <= set(self._signatures)
+
+    def recommended(self, user_ids: np.ndarray, k: int) -> dict[str, np.ndarray]:
+        """What users are recommended of what they have not rated, see `components.export.signatures`.
+
+        Args:
+            user_ids: bytes, object (B,).
+            k: How many movies.
+        """
+        answer = self._signatures["recommend"](
+            user_ids=tf.constant(user_ids, tf.string), k=tf.constant(k), exclude_rated=tf.constant(True)
+        )
+        return {key: value.numpy() for key, value in answer.items()}
+
+    def similar(self, movie_ids: np.ndarray, k: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """The movies nearest to each of B, bytes (B, K), nearest first, and their likeness, float32 (B, K).
+
+        Args:
+            movie_ids: bytes, object (B,).
+            k: How many; None: all.
+        """
+        answer = self._signatures["similar_movies"](
+            movie_ids=tf.constant(movie_ids, tf.string), k=tf.constant(_WHOLE_CATALOGUE if k is None else k)
+        )
+        return answer["movie_ids"].numpy(), answer["scores"].numpy()
+
     def probabilities(self, user_ids: np.ndarray, movie_ids: np.ndarray) -> np.ndarray:
         """P(like) of pairs of ids; bytes, object (N,) each -> float32 (N,)."""
         parts = [

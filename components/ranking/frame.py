@@ -64,6 +64,7 @@ class Frame:
         self.members = np.concatenate(
             [third[:, None] == np.arange(len(POPULARITIES)), genres[1][data.catalogue]], axis=1
         )
+        self.head, self.genres = third == POPULARITIES.index("head"), genres[1][data.catalogue]
         # A movie that was not in train is in no third, and in its genres.
         self._members_of_movie = np.zeros((len(data.movie_ids), len(self.groups)), bool)
         self._members_of_movie[:, len(POPULARITIES) :] = genres[1]

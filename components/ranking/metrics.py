@@ -16,6 +16,11 @@ those that are no candidates, so that what cannot be found counts as missed), su
                track report" (1999)
 - novelty@k    mean over the list of -log2(share of the train users who rated the movie); Zhou et al.,
                "Solving the apparent diversity-accuracy dilemma of recommender systems" (2010)
+- diversity@k  mean over the pairs of the list of 1 - (shared genres / genres of either), the movies without genres
+               left out; Ziegler et al., "Improving recommendation lists through topic diversification" (2005)
+- head_share@k share of the list that is of the head, the most rated movies with a third of the ratings: how far a
+               model leans to what is popular; Abdollahpouri et al., "The unfairness of popularity bias in
+               recommendation" (2019)
 - coverage@k   share of the catalogue that is in at least one user's list; Ge et al., "Beyond accuracy:
                evaluating recommender systems by coverage and serendipity" (2010)
 
@@ -31,7 +36,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NOVELTY, COVERAGE = "novelty", "coverage"
+NOVELTY, DIVERSITY, HEAD_SHARE, COVERAGE = "novelty", "diversity", "head_share", "coverage"
 
 # Pairs of a row and a column, int64 (P,) each.
 Pairs = tuple[np.ndarray, np.ndarray]
@@ -236,6 +241,36 @@ def novelty(lists: Lists, information: np.ndarray, ks: Sequence[int]) -> dict[st
     return metrics
 
 
+def diversity(lists: Lists, genres: np.ndarray, k: int) -> dict[str, np.ndarray]:
+    """How unlike the movies of each list are by genre, float64 (B,); 0 where no two have genres.
+
+    Args:
+        lists: Of `best`.
+        genres: bool (M, G), which movie has which.
+        k: Where to cut the lists.
+    """
+    members = genres[lists.movies[:, :k]].astype(np.float32) * lists.real[:, :k, None]
+    shared = members @ np.swapaxes(members, 1, 2)
+    number = members.sum(axis=2)
+    either = number[:, :, None] + number[:, None, :] - shared
+    pairs = (number[:, :, None] * number[:, None, :] > 0) & ~np.eye(members.shape[1], dtype=bool)
+    unlike = np.where(pairs, 1 - shared / np.maximum(either, 1), 0.0).sum(axis=(1, 2), dtype=np.float64)
+    return {name(DIVERSITY, k): unlike / np.maximum(pairs.sum(axis=(1, 2)), 1)}
+
+
+def head_share(lists: Lists, head: np.ndarray, k: int) -> dict[str, np.ndarray]:
+    """Share of each list that is of the head, float64 (B,); 0 for an empty one.
+
+    Args:
+        lists: Of `best`.
+        head: bool (M,), see `thirds_of_popularity`.
+        k: Where to cut the lists.
+    """
+    real = lists.real[:, :k]
+    found = (head[lists.movies[:, :k]] & real).sum(axis=1)
+    return {name(HEAD_SHARE, k): found / np.maximum(real.sum(axis=1), 1)}
+
+
 def self_information(raters: np.ndarray, users: int) -> np.ndarray:
     """-log2 of the share of users who rated a movie, in bits, float64 (M,); one who did where none did."""
     return -np.log2(np.maximum(raters, 1) / max(users, 1))
@@ -278,6 +313,26 @@ def expected_calibration_error(liked: np.ndarray, probability: np.ndarray, bins:
     place = np.minimum((np.asarray(probability, np.float64) * bins).astype(np.int64), bins - 1)
     gaps = np.bincount(place, liked, bins) - np.bincount(place, probability, bins)
     return float(np.abs(gaps).sum() / len(liked))
+
+
+def reliability(liked: np.ndarray, probability: np.ndarray, bins: int = 10) -> list[dict[str, float]]:
+    """The bins of a reliability diagram, those without rows left out: `rows`, mean `probability`, share `liked`.
+
+    Murphy, Winkler, "Reliability of subjective probability forecasts of precipitation and temperature" (1977).
+
+    Args:
+        liked: bool (N,).
+        probability: float (N,).
+        bins: How many, of equal width.
+    """
+    place = np.minimum((np.asarray(probability, np.float64) * bins).astype(np.int64), bins - 1)
+    rows = np.bincount(place, minlength=bins)
+    sums = (np.bincount(place, of, bins) for of in (probability, liked))
+    return [
+        {"rows": int(number), "probability": float(predicted / number), "liked": float(true / number)}
+        for number, predicted, true in zip(rows, *sums, strict=True)
+        if number
+    ]
 
 
 def placements(liked: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ What they are called and what files they hold is in `artifacts`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
@@ -50,6 +51,12 @@ class BlessingReport(types.Artifact):
     TYPE_NAME = "BlessingReport"
 
 
+class Report(types.Artifact):
+    """The file report.html, see `RunReport`."""
+
+    TYPE_NAME = "Report"
+
+
 def set_properties(artifact: types.Artifact, values: Mapping[str, str | int | float]) -> None:
     """Sets custom properties, each of the type of its value."""
     for name, value in values.items():
@@ -59,6 +66,16 @@ def set_properties(artifact: types.Artifact, values: Mapping[str, str | int | fl
             artifact.set_int_custom_property(name, value)
         else:
             artifact.set_float_custom_property(name, value)
+
+
+def properties_of(artifact: types.Artifact) -> dict[str, Any]:
+    """Properties and custom properties together."""
+    found = {}
+    for values in (artifact.mlmd_artifact.properties, artifact.mlmd_artifact.custom_properties):
+        for name, value in values.items():
+            kind = value.WhichOneof("value")
+            found[name] = getattr(value, kind) if kind else None
+    return found
 
 
 def read_schema(artifact: types.Artifact) -> schema_pb2.Schema:

@@ -28,6 +28,7 @@ BLESSING = "Blessing"
 SERVING_VALIDATOR = "ServingValidator"
 INFRA_VALIDATOR = "InfraValidator"  # TFX's own, with serving.kind=docker
 PUSHER = "Pusher"
+REPORT = "Report"
 # What a person does, without a run.
 FORCED_BLESSING = "forced_blessing"
 ROLLBACK_NODE = "rollback"
@@ -44,6 +45,7 @@ SERVING_FOLDER = "Format-Serving"  # where TFX's Trainer puts the export
 WARM_START_FILE = "warm_start_{}.npz"  # a file an objective
 WARM_START_FILE_OF_BEFORE = "warm_start.npz"
 RUN_SUMMARY = "training.json"
+HISTORY_FILE = "history.json"  # the metrics of each epoch
 # Before the names of figures of the model that recommends, where another one says what users like.
 RETRIEVAL = "retrieval_"
 # An export has in this folder what is beside its graph.
@@ -51,11 +53,15 @@ EXTRA = "assets.extra"
 WARMUP_FILE = "tf_serving_warmup_requests"  # the name that TensorFlow Serving looks for
 REFERENCE_FILE = "reference_predictions.npz"
 MARKER_FILE = "marquee.json"  # of a pushed version
+CARD_FILE, CARD_JSON_FILE = "model_card.md", "model_card.json"  # the same
 # RankingEvaluator
 METRICS_FILE, PER_USER_FILE, COMPARED_FILE = "metrics.json", "per_user.parquet", "compared.parquet"
+ANSWERS_FILE = "answers.json"
 # Blessing
 DECISION_FILE = "decision.json"
 BLESSED_FILE = "BLESSED"  # as the stock Evaluator
+# Report
+PAGE_FILE = "report.html"
 # ServingValidator
 REPORT_FILE, PROBE_LOG_FILE = "report.json", "probe.log"
 

@@ -41,6 +41,11 @@ LIKED, RATED = "liked", "rated"
 LABEL_KEY = transformed_name("liked")
 
 
+def titled(title: str, year: int | None) -> str:
+    """A movie's title with its year, where it does not end in it."""
+    return title if year is None or title.rstrip().endswith(f"({year})") else f"{title} ({year})"
+
+
 class LabelRule(BaseModel):
     """What counts as a liked movie."""
 

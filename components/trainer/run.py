@@ -27,7 +27,7 @@ from components.models import AnyModelConfig, VocabularySizes, movie_vectors
 from components.models.hyperparameters import ModelConfig
 from components.models.search_space import decoded, sentence, with_values
 from components.shared import features
-from components.shared.artifacts import RETRIEVAL, RUN_SUMMARY
+from components.shared.artifacts import HISTORY_FILE, RETRIEVAL, RUN_SUMMARY
 from components.trainer import warm_start
 from components.trainer.input import RowGraph, read_catalogue, read_examples
 from components.trainer.projector import write_projector
@@ -37,7 +37,8 @@ _CONFIG: TypeAdapter[ModelConfig] = TypeAdapter(AnyModelConfig)
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains the configured models; writes the export, TensorBoard logs with the embedding space, and `training.json`.
+    """Trains the configured models; writes the export, TensorBoard logs with the embedding space, `training.json` with
+    the figures, and `history.json` with those of each epoch.
 
     Tuned values, where there are any, take the place of the first model's own. The second one, `retrieval`, is the one
     that recommends; its figures have its name for a prefix.
@@ -105,6 +106,8 @@ def run_fn(fn_args: FnArgs) -> None:
     }
     Path(fn_args.model_run_dir).mkdir(parents=True, exist_ok=True)
     (Path(fn_args.model_run_dir) / RUN_SUMMARY).write_text(json.dumps(summary, indent=2))
+    curves = [_curves(config, history) for (_, config), history in zip(configs, histories, strict=True)]
+    (Path(fn_args.model_run_dir) / HISTORY_FILE).write_text(json.dumps(curves))
 
 
 def _trained(
@@ -167,6 +170,17 @@ def _trained(
             **started_from,
         },
     )
+
+
+def _curves(config: ModelConfig, history: History) -> dict[str, Any]:
+    """What is known of each epoch, for people to look at."""
+    return {
+        "model_name": config.name,
+        "objective": config.objective,
+        "monitor": history.monitor,
+        "best_epoch": history.best_epoch,
+        "metrics": {name: [float(value) for value in of] for name, of in history.metrics.items()},
+    }
 
 
 def _start(

@@ -15,6 +15,7 @@ from pipeline.cli import (
     notify,
     orchestrators,
     releases,
+    report,
     run,
     schema,
     status,
@@ -41,6 +42,7 @@ def main() -> None:
       marquee sweep --over model.embedding_dim=8,16,32 train with each, side by side
       marquee compare                                  the models side by side, under both questions
       marquee status                                   runs, metrics, pushed versions
+      marquee report --open                            the last run to look at, in a browser
       marquee history                                  every version ever pushed, and why
       marquee rollback                                 serve the version before
       marquee recommend 42 -k 5                        what user 42 would like
@@ -57,6 +59,7 @@ for command in (
     compare.compare,
     status.status,
     status.explain,
+    report.report,
     releases.history,
     releases.rollback,
     releases.bless,

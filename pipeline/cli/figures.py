@@ -21,8 +21,10 @@ from components.shared.artifacts import (
     INFRA_VALIDATOR,
     LAST_SPAN,
     NOT_PUSHED,
+    PAGE_FILE,
     PUSHER,
     RANKING_EVALUATOR,
+    REPORT,
     SCHEMA_GEN,
     SERVING_VALIDATOR,
     STATISTICS_GEN,
@@ -297,6 +299,11 @@ def _push(node: Node) -> str:
     return f"nothing pushed: {of[NOT_PUSHED]}" if NOT_PUSHED in of else "nothing pushed"
 
 
+def _page(node: Node) -> str:
+    artifact = node.output("page")
+    return f"one page, {(Path(artifact.uri) / PAGE_FILE).stat().st_size / 1e6:.1f} MB" if artifact else ""
+
+
 def _properties(node: Node, key: str) -> dict[str, Any]:
     artifact = node.output(key)
     return artifact.properties if artifact else {}
@@ -321,6 +328,7 @@ _FIGURES: dict[str, Callable[[Node], str]] = {
     RANKING_EVALUATOR: _likes,
     BLESSING: _decision,
     PUSHER: _push,
+    REPORT: _page,
 }
 _FIGURES_OF_BOTH = {RANKING_EVALUATOR: _likes_and_ranking}
 _FIGURES_OF_RANKERS = {EVALUATOR: _verdict_on_ranker, RANKING_EVALUATOR: _ranking}

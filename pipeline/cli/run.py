@@ -29,6 +29,7 @@ from pipeline.cli.ask import _served, print_answers
 from pipeline.cli.interrupts import stop
 from pipeline.cli.options import command_name, configured, flags_of, short, verbosely, waiting
 from pipeline.cli.releases import forced_versions
+from pipeline.cli.report import reporting
 from pipeline.cli.session import execute, session
 from pipeline.operations.outcome import ExitCode
 
@@ -77,7 +78,7 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, if_new_data: b
             if sentence:
                 click.echo(f"{config.name}: {sentence}")
                 return
-        with session(config, "run", wait, verbose, title) as (console, log):
+        with session(config, "run", wait, verbose, title) as (console, log), reporting(console, config):
             ending.log = log
             done = _run(console, config, log)
             blessed = report(console, config, done, flags_of(file, overrides))

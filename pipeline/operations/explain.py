@@ -34,6 +34,18 @@ def find(runs: Sequence[Run], wanted: str | None) -> Run:
             "No run has come to a decision yet.",
             fix="run `marquee run` first",
         )
+    found = matching(runs, wanted)
+    if _report_uri(found):
+        return found
+    raise ModelError("This run came to no decision.", found=f"{found.id}, which {found.state}")
+
+
+def matching(runs: Sequence[Run], wanted: str) -> Run:
+    """The run that is meant by the beginning of its id or start, or by a pushed version, whatever it came to.
+
+    Raises:
+        ModelError: There is none, or more than one.
+    """
     found = [run for run in runs if wanted in (run.id, run.summary().get("version"))]
     # Of the runs that pushed nothing as nothing had changed, the first is meant: it pushed the version.
     found = found[:1] or [
@@ -41,11 +53,9 @@ def find(runs: Sequence[Run], wanted: str | None) -> Run:
         for run in runs
         if run.id.startswith(wanted) or f"{run.started:%Y-%m-%d %H:%M:%S}".startswith(wanted)
     ]
-    if len(found) == 1 and _report_uri(found[0]):
+    if len(found) == 1:
         return found[0]
     shown = ", ".join(run.id for run in (found or runs)[-5:])
-    if len(found) == 1:
-        raise ModelError("This run came to no decision.", found=f"{found[0].id}, which {found[0].state}")
     raise ModelError(
         f"{len(found)} runs are meant by this." if found else "There is no such run.",
         found=repr(wanted),

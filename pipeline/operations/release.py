@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from components.shared.artifacts import (
 from components.shared.errors import ModelError
 from components.shared.features import deciding_metric
 from pipeline.config import PipelineConfig
+from pipeline.operations import cards
 from pipeline.state import repair
 from pipeline.state.recovery import record
 from pipeline.state.runs import Run, read_runs
@@ -295,7 +296,10 @@ def bless(config: PipelineConfig, store: Store | None, run: str | None, reason: 
     )
     artifact = _live_model(store, model.id, f"run {found.id}")
     source = Path(model.uri) / SERVING_FOLDER
-    return _push(config, store, FORCED_BLESSING, "marquee.ForcedBlessing", artifact, source, marker)
+    written = cards.of_run(config, found, model)
+    return _push(
+        config, store, FORCED_BLESSING, "marquee.ForcedBlessing", artifact, source, marker, files=written
+    )
 
 
 def _push(
@@ -307,13 +311,14 @@ def _push(
     source: Path,
     marker: versions.Marker,
     link: bool = False,
+    files: Callable[[versions.Marker], Mapping[str, str]] | None = None,
 ) -> Release:
     # The new version's appearance decides: before it nothing has happened; what is missing after it
     # `recovery.recover` completes from the marker.
     execution = store.start(type_name, node, {"model": model}, {"reason": marker.reason, "by": marker.by})
     marker = versions.Marker(**{**vars(marker), "execution_id": execution.id})
     try:
-        _, marker = versions.push(source, config.serving_model_dir, marker, link)
+        _, marker = versions.push(source, config.serving_model_dir, marker, link, files)
     except Exception:
         execution.last_known_state = mlmd.Execution.FAILED
         store.raw.put_executions([execution])

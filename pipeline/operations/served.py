@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from components.pusher.versions import missing
 from components.shared.errors import ModelError
+from components.shared.features import titled
 from components.shared.imports import left_out
 from pipeline.state.runs import pushed_versions
 
@@ -39,9 +40,7 @@ class Movie:
     year: int | None = None
 
     def __str__(self) -> str:
-        if self.year is None or self.title.rstrip().endswith(f"({self.year})"):
-            return self.title
-        return f"{self.title} ({self.year})"
+        return titled(self.title, self.year)
 
 
 @dataclass(frozen=True)

@@ -62,12 +62,17 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Node:
-    """One component in one run. `outputs` has the artifacts by output key; a `resolver` runs each time."""
+    """One component in one run. `outputs` has the artifacts by output key; a `resolver` runs each time.
+
+    `started` is in seconds since 1970, `seconds` how long it took.
+    """
 
     id: str
     state: str
     resolver: bool
     outputs: dict[str, list[Artifact]]
+    started: float = 0.0
+    seconds: float = 0.0
 
     def output(self, key: str) -> Artifact | None:
         """The only artifact of an output, None if there is none."""
@@ -245,6 +250,8 @@ def _run(store: MetadataStore, context: mlmd.Context, live_since: float) -> Run:
             _state(execution),
             execution.type.endswith(".Resolver"),
             by_key,
+            execution.create_time_since_epoch / 1000,
+            (execution.last_update_time_since_epoch - execution.create_time_since_epoch) / 1000,
         )
     started = datetime.fromtimestamp(context.create_time_since_epoch / 1000, UTC).astimezone()
     return Run(context.name, started, nodes, context.create_time_since_epoch / 1000 >= live_since)

@@ -30,6 +30,7 @@ COMPONENTS = {
     "RankingEvaluator",
     "Blessing",
     "Pusher",
+    "Report",
 }
 
 UNBEATABLE = [
@@ -215,6 +216,43 @@ def test_model_that_tfma_alone_blessed_is_no_baseline(workspace):
     assert workspace.back.returncode == 0
     assert back.state == "cached"
     assert not back.nodes["latest_blessed_model"].outputs.get("model")
+
+
+def test_every_run_ends_with_the_path_of_its_report(workspace, marquee):
+    printed = (workspace.first, workspace.second, workspace.refused, workspace.other, workspace.back)
+    outcomes = ("Blessed", "Blessed", "Refused", "Refused", "Blessed")
+    for run, done, outcome in zip(workspace.runs(), printed, outcomes, strict=True):
+        page = Path(done.stdout.splitlines()[-1].removeprefix("Report: ")).read_text()
+        assert f"<strong>{outcome}.</strong>" in page
+        assert run.id in page
+        assert "Typical user" in page
+        assert "data-map" in page
+        assert f"{run.summary()['log_loss']:.4f}" in page
+        for reason in run.summary().get("failures", []):
+            assert reason.split(",")[0] in page
+        changed = run.id not in [one.id for one in workspace.runs()[:2]]
+        assert ("What differs from the run before" in page) == changed
+    shown = marquee("report", workspace.runs()[2].id, *workspace.options)
+    assert shown.stdout.strip() == printed[2].stdout.splitlines()[-1].removeprefix("Report: ")
+    beside = marquee("report", workspace.runs()[0].id, workspace.runs()[3].id, *workspace.options)
+    assert "columns-2" in Path(beside.stdout.strip()).read_text()
+    over_time = Path(marquee("report", "--history", *workspace.options).stdout.strip()).read_text()
+    assert "5 runs, of which 5 came to a decision and 3 were blessed." in over_time
+
+
+def test_orchestrators_have_the_report_as_an_artifact(workspace):
+    page = workspace.runs()[0].nodes["Report"].output("page")
+    assert page.properties["outcome"] == "blessed"
+    assert page.properties["verdict"] in (Path(page.uri) / "report.html").read_text()
+
+
+def test_the_pushed_version_has_a_model_card(workspace):
+    first = workspace.runs()[0].summary()
+    extra = workspace.config.serving_model_dir / first["version"] / "assets.extra"
+    card = json.loads((extra / "model_card.json").read_text())
+    assert card["metrics"]["auc"]["value"] == pytest.approx(first["auc"], abs=1e-3)
+    assert card["data"]["source"] == workspace.config.data.path
+    assert f"version {first['version']}" in (extra / "model_card.md").read_text()
 
 
 def test_ranking_figures_are_there_for_every_model(workspace):

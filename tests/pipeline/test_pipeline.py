@@ -18,6 +18,7 @@ OURS = (
     artifacts.RANKING_EVALUATOR,
     artifacts.BLESSING,
     artifacts.SERVING_VALIDATOR,
+    artifacts.REPORT,
 )
 
 

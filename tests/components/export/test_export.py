@@ -375,6 +375,44 @@ def test_the_ranking_evaluator_asks_exports_of_today_and_of_before(exported, tmp
         assert model.probabilities(users[:0], movies[:0]).shape == (0,)
 
 
+def test_a_person_is_shown_what_the_export_answers(exported, tmp_path):
+    import tensorflow as tf
+
+    from components.ranking import answers
+    from components.ranking.data import Dataset
+    from components.ranking.exported import ExportedModel
+    from components.ranking.floors import Ratings
+    from components.shared.features import EVAL_SPLIT, TEST_SPLIT, TRAIN_SPLIT
+
+    users, movies = (np.array([id_.encode() for id_ in ids], object) for ids in (USERS[:3], MOVIES[:4]))
+    codes = [(USERS.index(user), MOVIES.index(movie), rating >= 4) for user, movie, rating, _ in ROWS]
+    columns = [np.array(column) for column in zip(*codes, strict=True)]
+    all_of_them, none = Ratings(*columns), Ratings(*(column[:0] for column in columns))
+    data = Dataset(
+        {TRAIN_SPLIT: all_of_them, EVAL_SPLIT: none, TEST_SPLIT: none}, users, movies, np.arange(4)
+    )
+    found = answers.ask(ExportedModel(exported.path), data, "bob")
+    typical, light, heavy, new = found["users"]
+    assert [one["user_id"] for one in (typical, light, heavy, new)] == ["bob", "cid", "bob", ""]
+    assert [one["known"] for one in (typical, new)] == [True, False]
+    assert typical["num_train"] == 3
+    told = recommend(exported, ["bob"], 10, True)
+    assert typical["movie_ids"] == [id_.decode() for id_ in told["movie_ids"][0] if id_]
+    assert typical["scores"] == pytest.approx(told["scores"][0][: len(typical["scores"])].tolist())
+    # Of the movies that bob liked, m1 and m3, the one that is told first of those like m4.
+    like = [id_ for id_ in similar(exported, ["m4"], 9)["movie_ids"][0] if id_ in (b"m1", b"m3")]
+    assert typical["because"] == [like[0].decode()]
+    assert new["because"] == [None] * len(new["movie_ids"])
+    near = found["neighbours"]
+    assert sorted(near["movie_ids"]) == MOVIES[:4]
+    for movie, places in zip(near["movie_ids"], near["near"], strict=True):
+        expected = similar(exported, [movie], answers.NEIGHBOURS)["movie_ids"][0]
+        assert [near["movie_ids"][place] for place in places] == [id_.decode() for id_ in expected]
+    kept = {name: of for name, of in exported.signatures.items() if name in ("predict", "recommend")}
+    tf.saved_model.save(exported.loaded, str(tmp_path / "old"), signatures=kept)
+    assert answers.ask(ExportedModel(str(tmp_path / "old")), data, None) == {}
+
+
 def test_similar_movies_are_by_cosine_less_for_few_ratings_and_without_the_movie(exported, transformed):
     from components.export.cold_start import design
     from components.export.similarity import comparable

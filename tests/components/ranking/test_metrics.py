@@ -294,3 +294,28 @@ def test_the_best_are_those_of_a_whole_sort():
         expected = order[candidate[user][order]][:10]
         assert found.movies[user].tolist() == expected.tolist()
         assert found.hits[user].tolist() == positive[user][expected].tolist()
+
+
+def test_diversity_is_the_mean_of_the_genres_that_pairs_do_not_share():
+    genres = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]], bool)
+    scores, nothing = np.array([[4, 3, 2, 1]] * 2), np.zeros((2, 4), bool)
+    lists = metrics.best(scores, nothing, np.array([[1, 1, 1, 1], [1, 0, 0, 1]], bool), 4)
+    # Of the first list 1 - 1/2, 1 and 1, its last movie having no genres; of the second no two have.
+    assert metrics.diversity(lists, genres, 4)["diversity@4"].tolist() == pytest.approx([2.5 / 3, 0])
+    assert metrics.diversity(lists, genres, 2)["diversity@2"].tolist() == [0.5, 0]
+
+
+def test_share_of_the_head_is_of_the_movies_that_are_in_the_list():
+    scores, nothing = np.array([[4, 3, 2, 1]] * 2), np.zeros((2, 4), bool)
+    lists = metrics.best(scores, nothing, np.array([[1, 1, 1, 1], [0, 0, 1, 0]], bool), 3)
+    found = metrics.head_share(lists, np.array([1, 0, 1, 0], bool), 3)
+    assert found["head_share@3"].tolist() == [2 / 3, 1]
+
+
+def test_reliability_has_a_bin_for_each_stretch_with_rows():
+    liked = np.array([0, 1, 1, 1], bool)
+    assert metrics.reliability(liked, np.array([0.05, 0.07, 0.95, 1.0])) == [
+        {"rows": 2, "probability": pytest.approx(0.06), "liked": 0.5},
+        {"rows": 2, "probability": pytest.approx(0.975), "liked": 1.0},
+    ]
+    assert metrics.reliability(liked[:0], np.zeros(0)) == []

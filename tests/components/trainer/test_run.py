@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from components.models import config_of
-from components.shared.artifacts import MOVIES_FILE, RUN_SUMMARY
+from components.shared.artifacts import HISTORY_FILE, MOVIES_FILE, RUN_SUMMARY
 from components.shared.features import LabelRule
 from tests.components.conftest import ROWS, Transformed, write_examples
 from tests.components.models import outside
@@ -85,6 +85,10 @@ def test_a_model_from_outside_is_trained_exported_and_started_from(arguments, ob
     summary = json.loads((Path(first.model_run_dir) / RUN_SUMMARY).read_text())
     assert summary["model_name"] == outside.__name__
     assert len((Path(first.model_run_dir) / "tensors.tsv").read_text().splitlines()) == 4
+    (curves,) = json.loads((Path(first.model_run_dir) / HISTORY_FILE).read_text())
+    assert (curves["objective"], curves["best_epoch"]) == (objective, summary["best_epoch"])
+    assert {len(values) for values in curves["metrics"].values()} == {summary["epochs"]}
+    assert curves["metrics"]["loss"][curves["best_epoch"] - 1] == summary["loss"]
     signatures = tf.saved_model.load(first.serving_model_dir).signatures
     answer = signatures["recommend"](
         user_ids=tf.constant(["cid"]), k=tf.constant(9), exclude_rated=tf.constant(True)
