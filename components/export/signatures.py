@@ -55,11 +55,8 @@ USER, MOVIE, GENRES, YEAR = (
     for key in (features.USER_KEY, features.MOVIE_KEY, features.GENRES_KEY, features.YEAR_KEY)
 )
 
-
 # Between the genres of one movie inside the graph; no genre's name holds it.
 _SEPARATOR = "\x1f"
-
-
 # Of the tables: the model that recommends, and the one that says how likely a like is, where that is another.
 RETRIEVES, LIKES = "retrieval", "likes"
 
@@ -226,8 +223,8 @@ class Serving(tf.Module):
         """What `components.export.tables` answers by, of the names there; empty where a model has no table."""
         if len(self._tables) < len(self.products):
             return {}
-        held = [of for pair in self._tables.values() for of in pair]
-        held += [self._means, self._directions, self.support, self._offsets, self._rated]
+        held = [self._means, self._directions, self.support, self._offsets, self._rated]
+        held += [of for pair in self._tables.values() for of in pair]
         return {of.name.split(":")[0]: of.numpy() for of in held}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False)
@@ -389,9 +386,15 @@ class Serving(tf.Module):
 
     def _without_rated(self, scores: tf.Tensor, users: tf.Tensor, exclude: tf.Tensor) -> tf.Tensor:
         """The scores with those of rated movies at minus infinity, where they are to be excluded."""
-        starts, ends = tf.gather(self._offsets, users), tf.gather(self._offsets, users + 1)
-        # Not by tf.cond, which would have the scores copied.
-        places = tf.ragged.range(starts, tf.where(exclude, ends, starts))
-        movies = tf.cast(tf.gather(self._rated, places.flat_values), tf.int64)
-        where = tf.stack([places.value_rowids(), movies], axis=1)
-        return tf.tensor_scatter_nd_update(scores, where, tf.fill(tf.shape(movies), -np.inf))
+        rated = tf.RaggedTensor.from_row_splits(self._rated, self._offsets, validate=False)
+        movies = tf.gather(rated, tf.where(exclude, users, self._num_users)).to_sparse()  # unknown: none
+        places = movies.indices[:, 0] * self._num_movies + tf.cast(movies.values, tf.int64)
+        # tensor_scatter_nd_update takes longer. The check would refuse what was rated twice.
+        added = tf.raw_ops.SparseToDense(
+            sparse_indices=places,
+            output_shape=tf.size(scores, tf.int64)[None],
+            sparse_values=-np.inf,
+            default_value=0.0,
+            validate_indices=False,
+        )
+        return scores + tf.reshape(added, tf.shape(scores))

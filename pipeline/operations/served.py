@@ -19,11 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.export import tables
-from components.pusher.versions import missing
+from components.pusher.versions import missing, versions
 from components.shared.errors import ModelError
 from components.shared.features import titled
 from components.shared.imports import left_out
-from pipeline.state.runs import pushed_versions
 
 
 def tensorflow() -> Any:
@@ -71,21 +70,21 @@ class ServedModel:
     """
 
     def __init__(self, serving_model_dir: Path, version: str | None = None) -> None:
-        versions = pushed_versions(serving_model_dir)
-        if not versions:
+        pushed = versions(serving_model_dir)
+        if not pushed:
             raise ModelError(
                 "No model has been pushed yet.",
                 where=str(serving_model_dir),
                 expected="a pushed version",
                 fix="run `marquee run` first",
             )
-        self.path = next((one for one in versions if one.name == version), versions[-1])
+        self.path = next((one for one in pushed if one.name == version), pushed[-1])
         if version not in (None, self.path.name):
             raise ModelError(
                 "There is no such version.",
                 where=str(serving_model_dir),
                 found=version,
-                expected=f"one of {', '.join(one.name for one in versions)}",
+                expected=f"one of {', '.join(one.name for one in pushed)}",
                 fix="`marquee history` shows them",
             )
         lacking = missing(self.path)
