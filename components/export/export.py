@@ -4,6 +4,7 @@
 
 - `movies.parquet`: titles and genres for people
 - `tf_serving_warmup_requests`: a request a signature, which TensorFlow Serving sends itself before it serves a version
+- `tables.json`: where a process without TensorFlow finds the tables of dot products, see `tables`
 - `reference_predictions.npz`: what the model says in this process of some hundred rated pairs, and of unknown ids, for
   whoever wants to know whether the export still says the same. It is the Keras model on rows that Transform made, and
   the crowd's figures for unknown users, with nothing of the signatures in between.
@@ -21,10 +22,12 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_serving.apis import prediction_log_pb2
 
+from components.export import tables
 from components.export.reference import reference
 from components.export.signatures import Answering, Serving
 from components.export.warm_up import requests
 from components.shared.artifacts import EXTRA, MOVIES_FILE, REFERENCE_FILE, WARMUP_FILE
+from components.shared.features import MOVIE_KEY, USER_KEY
 
 
 def read_movies(uri: str) -> pa.Table:
@@ -71,6 +74,12 @@ def export(
     extra = Path(path) / EXTRA
     extra.mkdir()
     pq.write_table(movies, extra / MOVIES_FILE)
+    stored = module.stored()
+    if stored:
+        names = {"users": USER_KEY, "movies": MOVIE_KEY}
+        tables.write(
+            Path(path), stored, {name: transform.vocabulary_by_name(key) for name, key in names.items()}
+        )
     if rows is not None:
         expected = reference(module, likes, retrieval, transform, rows)
         np.savez_compressed(extra / REFERENCE_FILE, **expected)

@@ -45,6 +45,7 @@ from components.export import cold_start, similarity
 from components.export.blending import Blend, blended, product_of
 from components.export.cold_start import Crowd
 from components.export.products import product
+from components.export.tables import by_user
 from components.models import all_pairs, movie_vectors
 from components.shared import features
 from components.shared.transform_graph import TransformGraph
@@ -54,11 +55,8 @@ USER, MOVIE, GENRES, YEAR = (
     for key in (features.USER_KEY, features.MOVIE_KEY, features.GENRES_KEY, features.YEAR_KEY)
 )
 
-
 # Between the genres of one movie inside the graph; no genre's name holds it.
 _SEPARATOR = "\x1f"
-
-
 # Of the tables: the model that recommends, and the one that says how likely a like is, where that is another.
 RETRIEVES, LIKES = "retrieval", "likes"
 
@@ -215,11 +213,19 @@ class Serving(tf.Module):
         )
         support = similarity.support(crowd.counts[: self._num_movies], similar_shrinkage)
         self.support = tf.Variable(support, trainable=False, name="support")
-        offsets, movie_of_rating = _by_user(
+        offsets, movie_of_rating = by_user(
             rated, transform.num_buckets_for_transformed_feature(USER), self._num_users, self._num_movies
         )
         self._offsets = tf.Variable(offsets, trainable=False, name="rated_offsets")
         self._rated = tf.Variable(movie_of_rating, trainable=False, name="rated_movies")
+
+    def stored(self) -> dict[str, np.ndarray]:
+        """What `components.export.tables` answers by, of the names there; empty where a model has no table."""
+        if len(self._tables) < len(self.products):
+            return {}
+        held = [self._means, self._directions, self.support, self._offsets, self._rated]
+        held += [of for pair in self._tables.values() for of in pair]
+        return {of.name.split(":")[0]: of.numpy() for of in held}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False)
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -380,22 +386,15 @@ class Serving(tf.Module):
 
     def _without_rated(self, scores: tf.Tensor, users: tf.Tensor, exclude: tf.Tensor) -> tf.Tensor:
         """The scores with those of rated movies at minus infinity, where they are to be excluded."""
-        starts, ends = tf.gather(self._offsets, users), tf.gather(self._offsets, users + 1)
-        # Not by tf.cond, which would have the scores copied.
-        places = tf.ragged.range(starts, tf.where(exclude, ends, starts))
-        movies = tf.cast(tf.gather(self._rated, places.flat_values), tf.int64)
-        where = tf.stack([places.value_rowids(), movies], axis=1)
-        return tf.tensor_scatter_nd_update(scores, where, tf.fill(tf.shape(movies), -np.inf))
-
-
-def _by_user(
-    rated: np.ndarray, buckets: int, num_users: int, num_movies: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Ratings of known movies grouped by user: offsets int64 (buckets + 1,), movies int32 (N,).
-
-    The groups of the out-of-vocabulary buckets are empty: there a user's history is not known.
-    """
-    known = rated[(rated[:, 0] < num_users) & (rated[:, 1] < num_movies)]
-    known = known[np.argsort(known[:, 0], kind="stable")]
-    offsets = np.searchsorted(known[:, 0], np.arange(buckets + 1))
-    return offsets.astype(np.int64), known[:, 1].astype(np.int32)
+        rated = tf.RaggedTensor.from_row_splits(self._rated, self._offsets, validate=False)
+        movies = tf.gather(rated, tf.where(exclude, users, self._num_users)).to_sparse()  # unknown: none
+        places = movies.indices[:, 0] * self._num_movies + tf.cast(movies.values, tf.int64)
+        # tensor_scatter_nd_update takes longer. The check would refuse what was rated twice.
+        added = tf.raw_ops.SparseToDense(
+            sparse_indices=places,
+            output_shape=tf.size(scores, tf.int64)[None],
+            sparse_values=-np.inf,
+            default_value=0.0,
+            validate_indices=False,
+        )
+        return scores + tf.reshape(added, tf.shape(scores))

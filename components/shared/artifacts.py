@@ -52,6 +52,7 @@ RETRIEVAL = "retrieval_"
 EXTRA = "assets.extra"
 WARMUP_FILE = "tf_serving_warmup_requests"  # the name that TensorFlow Serving looks for
 REFERENCE_FILE = "reference_predictions.npz"
+TABLES_FILE = "tables.json"  # where a process without TensorFlow finds the tables
 MARKER_FILE = "marquee.json"  # of a pushed version
 CARD_FILE, CARD_JSON_FILE = "model_card.md", "model_card.json"  # the same
 # RankingEvaluator

@@ -1,4 +1,7 @@
-"""Asks the pushed model: recommendations and similar movies, with titles and genres."""
+"""Asks the pushed model: recommendations and similar movies, with titles and genres.
+
+By its tables alone, where it has them; TensorFlow takes seconds to import.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.pusher.versions import missing
+from components.export import tables
+from components.pusher.versions import missing, versions
 from components.shared.errors import ModelError
 from components.shared.features import titled
 from components.shared.imports import left_out
-from pipeline.state.runs import pushed_versions
 
 
 def tensorflow() -> Any:
@@ -57,28 +61,30 @@ class Answer:
 
 
 class ServedModel:
-    """A pushed version, the newest unless another is asked for; TensorFlow is loaded at the first question.
+    """A pushed version, the newest unless another is asked for.
+
+    TensorFlow is loaded at the first question that its tables cannot answer.
 
     Raises:
         ModelError: Nothing has been pushed, or not this version, or it is damaged; any question may raise the last.
     """
 
     def __init__(self, serving_model_dir: Path, version: str | None = None) -> None:
-        versions = pushed_versions(serving_model_dir)
-        if not versions:
+        pushed = versions(serving_model_dir)
+        if not pushed:
             raise ModelError(
                 "No model has been pushed yet.",
                 where=str(serving_model_dir),
                 expected="a pushed version",
                 fix="run `marquee run` first",
             )
-        self.path = next((one for one in versions if one.name == version), versions[-1])
+        self.path = next((one for one in pushed if one.name == version), pushed[-1])
         if version not in (None, self.path.name):
             raise ModelError(
                 "There is no such version.",
                 where=str(serving_model_dir),
                 found=version,
-                expected=f"one of {', '.join(one.name for one in versions)}",
+                expected=f"one of {', '.join(one.name for one in pushed)}",
                 fix="`marquee history` shows them",
             )
         lacking = missing(self.path)
@@ -98,6 +104,9 @@ class ServedModel:
 
     def recommend(self, user_ids: Sequence[str], k: int, exclude_rated: bool) -> list[Answer]:
         """The k best movies for each user, without those the user has rated where `exclude_rated`."""
+        if self._tables:
+            ids = list(map(os.fsencode, user_ids))
+            return self._answers(user_ids, self._tables.recommend(ids, k, exclude_rated))
         return self._answers(user_ids, self.recommended(user_ids, k, exclude_rated))
 
     def recommended(self, user_ids: Sequence[str], k: int, exclude_rated: bool) -> dict[str, Any]:
@@ -113,11 +122,14 @@ class ServedModel:
 
     def similar(self, movie_ids: Sequence[str], k: int) -> list[Answer]:
         """The k movies nearest to each in the model's embedding, with their likeness."""
+        ids = list(map(os.fsencode, movie_ids))
+        if self._tables:
+            answer = self._tables.similar(ids, k, [id_.encode() for id_ in self.movies])
+            if answer:
+                return self._answers(movie_ids, answer)
         tf = tensorflow()
 
-        answer = self._signatures["similar_movies"](
-            movie_ids=tf.constant(list(map(os.fsencode, movie_ids))), k=tf.constant(k)
-        )
+        answer = self._signatures["similar_movies"](movie_ids=tf.constant(ids), k=tf.constant(k))
         return self._answers(movie_ids, answer)
 
     def find(self, text: str) -> Movie:
@@ -160,10 +172,19 @@ class ServedModel:
 
     def _catalogue(self) -> list[str]:
         """Ids of the movies that can be recommended, most rated first."""
+        if self._tables:
+            return [id_.decode() for id_ in self._tables.movies]
         tf = tensorflow()
 
         answer = self._signatures["score_catalogue"](user_ids=tf.constant([], tf.string))
         return [id_.decode() for id_ in answer["movie_ids"].numpy()]
+
+    @cached_property
+    def _tables(self) -> tables.Tables | None:
+        try:
+            return tables.read(self.path)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise self._damaged(str(error)) from None
 
     @cached_property
     def _signatures(self) -> Any:
@@ -184,9 +205,9 @@ class ServedModel:
         )
 
     def _answers(self, asked: Sequence[str], answer: dict[str, Any]) -> list[Answer]:
-        known, ids, scores = (answer[key].numpy() for key in ("known", "movie_ids", "scores"))
+        known, ids, scores = (np.asarray(answer[key]) for key in ("known", "movie_ids", "scores"))
         # Versions of before have none.
-        liked = answer["probability"].numpy() if "probability" in answer else None
+        liked = np.asarray(answer["probability"]) if "probability" in answer else None
         found = []
         for row, id_ in enumerate(asked):
             real = [(place, key.decode()) for place, key in enumerate(ids[row]) if key]
