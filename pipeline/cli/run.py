@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -71,6 +72,7 @@ def run(file: str | None, overrides: tuple[str, ...], wait: bool, if_new_data: b
         if if_new_data:
             from pipeline.state.spans import nothing_new
 
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it greets where TFX looks at the files
             sentence = nothing_new(config, source)
             if sentence:
                 click.echo(f"{config.name}: {sentence}")
