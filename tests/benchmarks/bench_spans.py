@@ -126,9 +126,8 @@ def _run(folder: Path, data: Path, last: int) -> Iterator[str]:
 def _decision(ran: subprocess.CompletedProcess[str], run: dict[str, object]) -> str:
     if ran.returncode == 0:
         return f"pushed {run['version']}" if "version" in run else "nothing pushed"
-    lines = [line.strip() for line in ran.stderr.splitlines() if line.strip()]
-    # What libraries say at their import comes first.
-    lines = lines[next((at for at, line in enumerate(lines) if line.startswith("Error: ")), 0) :] or ["?"]
+    said = ran.stderr[max(ran.stderr.find("Error: "), 0) :]
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["?"]
     if ran.returncode == 4:
         reason = next((line for line in lines if line.startswith("1. ")), lines[0].removeprefix("Error: "))
         return f"stopped: {reason.removeprefix('1. ')[:90]}"
