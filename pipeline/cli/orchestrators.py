@@ -13,6 +13,7 @@ from components.shared.artifacts import PUSHER
 from components.shared.errors import LockedError
 from pipeline.cli.interrupts import stop
 from pipeline.cli.options import configured, flags_of, path_type, short, verbosely
+from pipeline.cli.report import reporting
 from pipeline.cli.run import Ending, report, tell_ending, tell_node
 from pipeline.cli.session import execute, session
 from pipeline.operations.outcome import ExitCode
@@ -71,7 +72,11 @@ def _run_node(
 
         return create_pipeline(config)
 
-    with session(config, "node", True, verbose, f"{name} of run {run_id}") as (console, log):
+    with (
+        session(config, "node", True, verbose, f"{name} of run {run_id}") as (console, log),
+        # The component Report comes after the Pusher, and does not run where that has refused.
+        reporting(console, config, since=0, failed_alone=name != PUSHER),
+    ):
         ending.log = log
 
         def run(pipeline: Pipeline, observe: object) -> None:

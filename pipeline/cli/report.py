@@ -22,15 +22,25 @@ _RUNS = 20  # of which the last one with a report is what a new one is held agai
 
 
 @contextmanager
-def reporting(console: Console, config: PipelineConfig) -> Iterator[None]:
-    """Ends what runs in here with the report of the run and its path, also where it fails; one that fails is told."""
-    since = time.time()
+def reporting(
+    console: Console, config: PipelineConfig, since: float | None = None, failed_alone: bool = False
+) -> Iterator[None]:
+    """Ends what runs in here with the report of the run and its path, also where it fails; one that fails is told.
+
+    Args:
+        console: Where to.
+        config: Of the run.
+        since: When the run may have started at the earliest, in seconds; None: now.
+        failed_alone: Whether there is a report only where it fails, as it does not end the run.
+    """
+    since = time.time() if since is None else since
     try:
         yield
     except MarqueeError as error:
         _write(console, config, since, str(error))
         raise
-    _write(console, config, since, "")
+    if not failed_alone:
+        _write(console, config, since, "")
 
 
 def _write(console: Console, config: PipelineConfig, since: float, error: str) -> None:
