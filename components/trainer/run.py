@@ -33,6 +33,8 @@ from components.trainer.input import RowGraph, read_catalogue, read_examples
 from components.trainer.projector import write_projector
 from components.trainer.training import History, Start, fit
 
+_NOW = logging.getLogger("marquee.now")  # shown while it trains
+
 _CONFIG: TypeAdapter[ModelConfig] = TypeAdapter(AnyModelConfig)
 
 
@@ -244,3 +246,9 @@ def labels(rows: Mapping[str, np.ndarray], rule: features.LabelRule) -> np.ndarr
 def _to_tensorboard(epoch: int, metrics: Mapping[str, float]) -> None:
     for name, value in metrics.items():
         tf.summary.scalar(f"epoch_{name}", value, step=epoch)
+    shown = [
+        f"{name.removeprefix('val_')} {value:.4f}"
+        for name, value in metrics.items()
+        if name.startswith("val_")
+    ]
+    _NOW.info("epoch %d: %s on eval", epoch, ", ".join(shown) or f"loss {metrics['loss']:.4f}")

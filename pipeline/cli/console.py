@@ -19,7 +19,7 @@ from rich.text import Text
 from pipeline.cli.interrupts import stop
 
 if TYPE_CHECKING:
-    from rich.live import Live
+    from rich.progress import Progress
 
 _STYLES = {"done": "green", "cached": "cyan", "failed": "red", "running": "yellow", "interrupted": "red"}
 
@@ -110,22 +110,39 @@ def progress(console: PlainConsole) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def spinner(console: PlainConsole, text: str) -> Live:
-    """Shows on a terminal that something is under way; to be started and stopped, or a context.
+def spinner(console: PlainConsole, text: str) -> Progress:
+    """Shows on a terminal what is under way and since when; to be started and stopped, or a context.
 
-    Not rich's own `status`, which would send what components print to the screen, not to the log.
+    What components log to `marquee.now` meanwhile, such as an epoch, stands behind it, the last of it. Not rich's own
+    `status`, which would send what components print to the screen, not to the log.
     """
-    from rich.live import Live
-    from rich.spinner import Spinner
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    return Live(
-        Spinner("dots", Text(printable(text)), style="status.spinner"),
+    class Now(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            bar.update(task, description=printable(f"{text} {record.getMessage()}"))
+
+    class Bar(Progress):
+        def start(self) -> None:
+            logger.addHandler(handler)
+            super().start()
+
+        def stop(self) -> None:
+            logger.removeHandler(handler)
+            super().stop()
+
+    logger, handler = logging.getLogger("marquee.now"), Now()
+    bar = Bar(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
         console=console,
         transient=True,
-        refresh_per_second=12.5,
         redirect_stdout=False,
         redirect_stderr=False,
     )
+    task = bar.add_task(printable(text), total=None)
+    return bar
 
 
 def component_line(name: str, state: str, seconds: float, figure: str) -> Text:

@@ -70,17 +70,19 @@ def execute(
     from pipeline.state.repair import record
 
     component, since, running = "Pipeline", time.monotonic(), True
+    begun, of_all = 0, ""
     waiting = spinner(console, f"{prefix}Loading TFX...")
     waiting.start()
 
     def observe(name: str, starts: bool) -> None:
-        nonlocal component, since, running, waiting
+        nonlocal component, since, running, waiting, begun
         waiting.stop()
         stop.check()
         component, running = name, starts
         if starts:
             since = time.monotonic()
-            waiting = spinner(console, f"{prefix}{name}...")
+            begun += 1
+            waiting = spinner(console, f"{prefix}{name}{f' ({begun} of {of_all})' if of_all else ''}...")
             waiting.start()
         else:
             record(config, name)
@@ -93,6 +95,7 @@ def execute(
                 from pipeline.runners import local
 
                 pipeline = create()
+            of_all = "" if run else f"{len(pipeline.components)}"
             (run or local.run)(pipeline, observe)
     except (Exception, KeyboardInterrupt) as error:
         if stop.signal:

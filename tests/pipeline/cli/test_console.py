@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from pipeline.cli.console import PlainConsole, print_table, printable
+from pipeline.cli.console import PlainConsole, print_table, printable, spinner
 from tests.conftest import REPOSITORY
 
 # What KerasTuner, Keras and compiled code do while a component runs.
@@ -144,3 +144,24 @@ def test_titles_and_ids_are_printed_as_they_are_but_for_that():
     console.print("User [/nope] \x1b]0;title\x07")
     console.headed("Warning", "yellow", ": [/nope]\x1b")
     assert console.file.getvalue() == "User [/nope] \ufffd]0;title\ufffd\nWarning: [/nope]\ufffd\n"
+
+
+def test_what_is_under_way_says_what_it_is_at_on_a_terminal_alone():
+    """The last that a component has logged, and for how long it has been at it."""
+    import logging
+
+    logger = logging.getLogger("marquee.now")
+    logger.setLevel(logging.INFO)
+    shown = {}
+    for is_terminal in (True, False):
+        file = io.StringIO()
+        console = PlainConsole(file=file, force_terminal=is_terminal, width=100)
+        with spinner(console, "MovieTrainer (8 of 16)...") as line:
+            logger.info("epoch %d: auc %.4f [b]", 3, 0.5)
+            line.refresh()
+        logger.info("epoch 4")  # of nobody
+        shown[is_terminal] = file.getvalue()
+    assert "MovieTrainer (8 of 16)... epoch 3: auc 0.5000 [b]" in shown[True]
+    assert "0:00:00" in shown[True]
+    assert "epoch 4" not in shown[True]
+    assert not shown[False].strip()
