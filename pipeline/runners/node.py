@@ -53,8 +53,9 @@ def run(pipeline: Pipeline, name: str, run_id: str, config: PipelineConfig, obse
         observe: Called when it starts and when it ends.
 
     Raises:
-        ConfigError: There is no such node, or those that it comes after have not completed in this run.
-        MarqueeError: Another run has started since, or the node's inputs are not there.
+        ConfigError: There is no such node, those that it comes after have not completed in this run, or another run has
+            started since.
+        MarqueeError: The node's inputs are not there.
     """
     compiled = compiler.Compiler().compile(pipeline)
     nodes = {one.pipeline_node.node_info.id: one.pipeline_node for one in compiled.nodes}
@@ -112,7 +113,7 @@ def _check_turn(name: str, run_id: str, upstream: Sequence[str], runs: Sequence[
             fix="run those first, with the same --run",
         )
     if own and own is not runs[-1]:
-        raise MarqueeError(
+        raise ConfigError(  # which no retry heals
             "Another run has started since this one.",
             where=f"run {run_id}",
             found=f"run {runs[-1].id}",
