@@ -44,7 +44,10 @@ setup(
         "threadpoolctl>=3,<4",  # which products of matrices are worth threads
     ],
     extras_require={
-        "airflow": ["apache-airflow>=2.11,<2.12"],
+        "airflow": [
+            "apache-airflow>=2.11,<2.12",
+            "opentelemetry-proto<1.28",  # newer ones are built for protobuf 5
+        ],
         "test": [
             "hypothesis",
             "import-linter",
