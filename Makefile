@@ -9,7 +9,7 @@ LOCK ?= requirements.lock
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-faults test-inputs test-portable test-s3 test-airflow test-report check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans bench-serving lock lock-airflow lock-s3 clean
+.PHONY: help setup run test test-long test-faults test-inputs test-portable test-s3 test-airflow test-report picture check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans bench-serving lock lock-airflow lock-s3 clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -50,6 +50,10 @@ test-airflow: setup .venv-airflow/bin/airflow ## Both DAGs under a real schedule
 
 test-report: setup ## The report of real runs in Chromium (SCREENSHOTS=folder leaves pictures of it)
 	@$(BIN)/python -m pytest -m report -rs $(ARGS); code=$$?; [ $$code -eq 5 ] || exit $$code
+
+picture: setup ## The picture of the report in the README, of the last run on MovieLens 100K (needs chromium)
+	@page=$$($(BIN)/marquee report) && chromium --headless --no-sandbox --hide-scrollbars --window-size=1000,660 \
+		--virtual-time-budget=4000 --screenshot=components/report/report.png "file://$$PWD/$$page" 2>/dev/null
 
 check: setup ## Lint, types and import rules only
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/mypy --no-error-summary
