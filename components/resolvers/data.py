@@ -10,7 +10,7 @@ from tfx import types
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.dsl.io import fileio
 
-from components.resolvers.models import newest_first, not_served
+from components.resolvers.models import kept_back, newest_first
 
 # Not INTERNAL_OUTPUT, which is how Resolvers pass on what others made.
 _OUTPUT = metadata_store_pb2.Event.OUTPUT
@@ -20,7 +20,7 @@ class LatestBlessedDataStrategy(ResolverStrategy):
     """The examples and statistics of the run that blessed a model last, on other examples than the current ones.
 
     An unchanged second run thus gets the same baseline as the first, though the first has blessed a model
-    since, and the gate comes from the cache. Data of a model that was not served, as a backfill's, are passed over.
+    since, and the gate comes from the cache. Data of a backfill that was not pushed are passed over.
 
     Channels: `model_blessing` (ModelBlessing), `examples` (Examples), `statistics` (ExampleStatistics), and
     `current` (Examples), the examples of this run. Examples of which the files are gone are passed over.
@@ -33,7 +33,7 @@ class LatestBlessedDataStrategy(ResolverStrategy):
         examples = {artifact.id: artifact for artifact in input_dict["examples"]}
         statistics = {artifact.id: artifact for artifact in input_dict["statistics"]}
         for blessing, model_id in newest_first(input_dict["model_blessing"]):
-            of_run = None if not_served(store, model_id) else _data_of_run(store, model_id)
+            of_run = None if kept_back(store, model_id) else _data_of_run(store, model_id)
             if of_run is None or of_run[0] in current:
                 continue
             examples_id, statistics_id = of_run

@@ -172,12 +172,23 @@ def _split(store: mlmd.MetadataStore, movies_id: int) -> object:
 
 def not_served(store: mlmd.MetadataStore | None, model_id: int) -> bool:
     """Whether the newest InfraBlessing of a model is a refusal, or the Pusher kept it back for its older ratings."""
+    by_type = _judged(store, model_id)
+    verdict = by_type.get("InfraBlessing")
+    refused = verdict is not None and verdict.custom_properties["blessed"].int_value != 1
+    return refused or kept_back(store, model_id)
+
+
+def kept_back(store: mlmd.MetadataStore | None, model_id: int) -> bool:
+    """Whether the Pusher kept a model back, as it is of older ratings than the served one."""
+    pushed = _judged(store, model_id).get("PushedModel")
+    return pushed is not None and NOT_PUSHED in pushed.custom_properties
+
+
+def _judged(store: mlmd.MetadataStore | None, model_id: int) -> dict[str, metadata_store_pb2.Artifact]:
+    """The newest artifact of each type that was made of a model."""
     if store is None:
-        return False
+        return {}
     event = metadata_store_pb2.Event
     used_by = [e.execution_id for e in store.get_events_by_artifact_ids([model_id]) if e.type == event.INPUT]
     made = [e.artifact_id for e in store.get_events_by_execution_ids(used_by) if e.type == event.OUTPUT]
-    by_type = {one.type: one for one in sorted(store.get_artifacts_by_id(made), key=lambda one: one.id)}
-    verdict, pushed = by_type.get("InfraBlessing"), by_type.get("PushedModel")
-    refused = verdict is not None and verdict.custom_properties["blessed"].int_value != 1
-    return refused or (pushed is not None and NOT_PUSHED in pushed.custom_properties)
+    return {one.type: one for one in sorted(store.get_artifacts_by_id(made), key=lambda one: one.id)}
