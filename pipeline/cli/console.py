@@ -129,7 +129,7 @@ def spinner(console: PlainConsole, text: str) -> Progress:
 
         def stop(self) -> None:
             logger.removeHandler(handler)
-            super().stop()
+            self.live.stop()  # its own adds an empty line where there is no terminal
 
     logger, handler = logging.getLogger("marquee.now"), Now()
     bar = Bar(
