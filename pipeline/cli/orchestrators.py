@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,6 +67,8 @@ def _run_node(
     config: PipelineConfig, name: str, run_id: str, verbose: bool, flags: str, ending: Ending
 ) -> tuple[Run, bool]:
     found: list[Run] = []
+    # As a name of folders.
+    safe_id = re.sub(r"[^\w.:+-]", "-", run_id)
 
     def create() -> Pipeline:
         from pipeline.pipeline import create_pipeline
@@ -75,14 +78,14 @@ def _run_node(
     with (
         session(config, "node", True, verbose, f"{name} of run {run_id}") as (console, log),
         # The component Report comes after the Pusher, and does not run where that has refused.
-        reporting(console, config, since=0, failed_alone=name != PUSHER),
+        reporting(console, config, safe_id, failed_alone=name != PUSHER),
     ):
         ending.log = log
 
         def run(pipeline: Pipeline, observe: object) -> None:
             from pipeline.runners import node as runner
 
-            found.append(runner.run(pipeline, name, runner.run_id_of(run_id), config, observe))  # type: ignore[arg-type]
+            found.append(runner.run(pipeline, name, safe_id, config, observe))  # type: ignore[arg-type]
 
         execute(console, config, log, create, lambda *ended: tell_node(console, config, *ended), run=run)
         (done,) = found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,40 +17,45 @@ from pipeline.cli.options import configured, short
 if TYPE_CHECKING:
     from pipeline.cli.console import PlainConsole as Console
     from pipeline.config import PipelineConfig
+    from pipeline.state.runs import Run
 
 _RUNS = 20  # of which the last one with a report is what a new one is held against
 
 
 @contextmanager
 def reporting(
-    console: Console, config: PipelineConfig, since: float | None = None, failed_alone: bool = False
+    console: Console, config: PipelineConfig, run_id: str | None = None, failed_alone: bool = False
 ) -> Iterator[None]:
     """Ends what runs in here with the report of the run and its path, also where it fails; one that fails is told.
 
     Args:
         console: Where to.
         config: Of the run.
-        since: When the run may have started at the earliest, in seconds; None: now.
+        run_id: Of a run that may have started before; None: one that starts in here.
         failed_alone: Whether there is a report only where it fails, as it does not end the run.
     """
-    since = time.time() if since is None else since
+    since = time.time()
+
+    def is_meant(run: Run) -> bool:
+        # Else it ended before there was one, and the last is another.
+        return run.id == run_id if run_id else run.started.timestamp() >= since
+
     try:
         yield
     except MarqueeError as error:
-        _write(console, config, since, str(error))
+        _write(console, config, is_meant, str(error))
         raise
     if not failed_alone:
-        _write(console, config, since, "")
+        _write(console, config, is_meant, "")
 
 
-def _write(console: Console, config: PipelineConfig, since: float, error: str) -> None:
+def _write(console: Console, config: PipelineConfig, is_meant: Callable[[Run], bool], error: str) -> None:
     from pipeline.operations import report as reports
     from pipeline.state.runs import read_runs
 
     try:
         runs = read_runs(config, _RUNS)
-        # Else it ended before there was one, and the last is another.
-        if runs and runs[-1].started.timestamp() >= since:
+        if runs and is_meant(runs[-1]):
             path = reports.write(config, runs, runs[-1], error, current=True)
             console.print(f"Report: {short(path)}", soft_wrap=True)
     except Exception:  # a run is not worth less for it

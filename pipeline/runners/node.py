@@ -7,7 +7,6 @@ be what is served.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from absl import logging as absl_logging
@@ -35,11 +34,6 @@ def graph(pipeline: Pipeline) -> dict[str, list[str]]:
     return {
         one.pipeline_node.node_info.id: sorted(one.pipeline_node.upstream_nodes) for one in compiled.nodes
     }
-
-
-def run_id_of(text: str) -> str:
-    """An orchestrator's name of a run as that of a run in ML Metadata and of folders."""
-    return re.sub(r"[^\w.:+-]", "-", text)
 
 
 def run(pipeline: Pipeline, name: str, run_id: str, config: PipelineConfig, observe: Observer) -> Run:
