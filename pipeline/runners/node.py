@@ -8,6 +8,8 @@ be what is served.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
 
 from absl import logging as absl_logging
 from tfx.dsl.compiler import compiler, constants
@@ -17,6 +19,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
+from components.pusher import versions
 from components.shared.errors import ConfigError, MarqueeError
 from components.shared.tfx_internals import in_order, launches_observed, secrets_kept
 from pipeline.config import PipelineConfig
@@ -48,7 +51,7 @@ def run(pipeline: Pipeline, name: str, run_id: str, config: PipelineConfig, obse
 
     Raises:
         ConfigError: There is no such node, those that it comes after have not completed in this run, or another run has
-            started since.
+            started or another version was pushed since.
         MarqueeError: The node's inputs are not there.
     """
     compiled = compiler.Compiler().compile(pipeline)
@@ -57,7 +60,9 @@ def run(pipeline: Pipeline, name: str, run_id: str, config: PipelineConfig, obse
         raise ConfigError(
             "There is no such node.", where="NAME", found=name, expected=f"one of {', '.join(nodes)}"
         )
-    _check_turn(name, run_id, nodes[name].upstream_nodes, read_runs(config))
+    runs = read_runs(config)
+    _check_turn(name, run_id, nodes[name].upstream_nodes, runs)
+    _check_served(config.serving_model_dir, _of(run_id, runs))
     absl_logging.set_verbosity(absl_logging.INFO)
     secrets = passwords(pipeline.metadata_connection_config)
     with launches_observed(observe), secrets_kept(secrets), in_order():
@@ -112,7 +117,21 @@ def _check_turn(name: str, run_id: str, upstream: Sequence[str], runs: Sequence[
             where=f"run {run_id}",
             found=f"run {runs[-1].id}",
             expected="one run at a time, as what a model is compared with may have changed",
-            fix="start this run again from its first node",
+            fix="start a new run",
+        )
+
+
+def _check_served(serving: Path, own: Run | None) -> None:
+    """A rollback between two nodes must not be undone by a model that was compared with what was served before."""
+    served = versions.versions(serving)[-1:]
+    marker = versions.read_marker(served[0]) if served else None
+    if own and marker and marker.run_id != own.id and datetime.fromisoformat(marker.pushed_at) > own.started:
+        raise ConfigError(
+            "Another version has been pushed since this run started.",
+            where=f"run {own.id}",
+            found=f"version {marker.version} of {marker.pushed_at} ({marker.kind})",
+            expected="the version that this run is compared with",
+            fix="start a new run",
         )
 
 

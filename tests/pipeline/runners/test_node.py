@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from components.pusher import versions
 from components.shared.errors import ConfigError
-from pipeline.runners.node import _check_turn
+from pipeline.runners.node import _check_served, _check_turn
 from pipeline.state.runs import Node, Run
 from tests.conftest import LENIENT
 
@@ -38,6 +39,22 @@ def test_a_node_does_not_start_before(state):
 def test_a_run_that_another_has_overtaken_ends():
     with pytest.raises(ConfigError, match="Another run has started since"):
         _check_turn("Blessing", "r", ["Evaluator"], [run("r", Evaluator="done"), run("s")])
+
+
+@pytest.mark.parametrize(("run_id", "hours", "stops"), [("r", 1, False), ("s", -1, False), ("s", 1, True)])
+def test_a_version_that_was_pushed_in_between_ends_a_run(tmp_path, run_id, hours, stops):
+    """Such as by a rollback, which is no run."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "saved_model.pb").write_text("x")
+    marker = versions.Marker("rollback", 1, "", run_id, 0)
+    pushed, _ = versions.push(tmp_path / "model", tmp_path / "serving", marker)
+    now = datetime.fromisoformat(versions.read_marker(pushed).pushed_at)
+    own = Run("r", now - timedelta(hours=hours), {})
+    if stops:
+        with pytest.raises(ConfigError, match="Another version has been pushed since"):
+            _check_served(tmp_path / "serving", own)
+    else:
+        _check_served(tmp_path / "serving", own)
 
 
 def test_nodes_through_the_command(marquee, small_slice, tmp_path):
