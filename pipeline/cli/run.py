@@ -17,6 +17,7 @@ import click
 
 from components.shared.artifacts import (
     EXAMPLE_GEN,
+    LAST_SPAN,
     NOT_PUSHED,
     RATED_BEST,
     RETRIEVAL,
@@ -152,7 +153,9 @@ def _run(console: Console, config: PipelineConfig, log: Path) -> Run:
     result = read_runs(config, last=1)[0]
     seconds = f"{time.monotonic() - started:.0f} s"
     if result.state == "cached":
-        console.print(f"Nothing has changed: every component came from the cache, in {seconds}.")
+        last = result.summary().get(LAST_SPAN)
+        since = f" No new data since span {last}." if last else ""
+        console.print(f"Nothing has changed: every component came from the cache, in {seconds}.{since}")
     else:
         console.print(f"Finished in {seconds}.")
     return result

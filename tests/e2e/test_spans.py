@@ -79,6 +79,10 @@ def test_a_growing_log(marquee, spans, tmp_path):
     assert (again.returncode, again.stdout, again.stderr) == (0, "spans: No new data since span 3.\n", "")
     assert len(story.status()["runs"]) == 1
 
+    cached = story("run", window)
+    assert "from the cache" in cached.stdout
+    assert cached.stdout.count("No new data since span 3.") == 1
+
     # The window moves on; one that was read before is not what it was.
     story.write(4, spans[3], 1_000_000_004)
     story.write(2, spans[1][:-5], 1_000_000_009)
