@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from components.shared.errors import DataError
 
-_SPAN_SPEC = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(:\d+)?\}")
+SPAN_SPEC = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}")  # name, width
 
 
 _KINDS = (
@@ -112,7 +112,7 @@ def _unreadable(what: str, path: str, error: Exception, fix: str | None = None) 
 
 def match(base: str, pattern: str) -> list[str]:
     """Files that match a pattern relative to `base`, sorted; span specs match anything."""
-    return glob_files(os.path.join(glob.escape(base), _SPAN_SPEC.sub("*", pattern)))
+    return glob_files(os.path.join(glob.escape(base), SPAN_SPEC.sub("*", pattern)))
 
 
 def sole_file(paths: Sequence[str]) -> str:
@@ -159,4 +159,4 @@ def _check_folders(pattern: str) -> None:
 
 def specs(pattern: str) -> set[str]:
     """The span specs of a pattern, such as YYYY; empty for one that is not of spans."""
-    return {name for name, _ in _SPAN_SPEC.findall(pattern)}
+    return {name for name, _ in SPAN_SPEC.findall(pattern)}

@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import Literal
 
@@ -23,7 +23,6 @@ from components.example_gen import files
 from components.example_gen.settings import SpansSettings
 from components.shared.errors import ConfigError, DataError
 
-_SPEC = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}")
 _EPOCH = date(1970, 1, 1)
 _DATE = {"YYYY", "MM", "DD"}
 
@@ -113,7 +112,7 @@ def _gaps(numbers: Sequence[int], first: int, last: int, specs: set[str]) -> lis
 
 def filled(pattern: str, tokens: Mapping[str, str]) -> str:
     """A pattern with what stands in place of each spec."""
-    return _SPEC.sub(lambda found: tokens[found[1]], pattern)
+    return files.SPAN_SPEC.sub(lambda found: tokens[found[1]], pattern)
 
 
 def judge_late(settings: SpansSettings, names: Sequence[str], base: str) -> list[str]:
@@ -183,7 +182,7 @@ def _present(base: str, pattern: str) -> dict[int, Span]:
 def _regex(pattern: str) -> str:
     """A pattern as a regular expression, each spec a group of digits; the same one twice has the same digits."""
     parts, seen, at = [], set(), 0
-    for spec in _SPEC.finditer(pattern):
+    for spec in files.SPAN_SPEC.finditer(pattern):
         parts.append(_glob(pattern[at : spec.start()]))
         name, width = spec[1], spec[2]
         digits = {"YYYY": "{4}", "MM": "{2}", "DD": "{2}"}.get(name, f"{{{width}}}" if width else "+")
@@ -213,7 +212,7 @@ def _number(bound: int | date | None, key: str, specs: set[str]) -> int | None:
 
 def _name(number: int, specs: set[str]) -> str:
     if specs == _DATE:
-        return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=number):%Y-%m-%d}"
+        return f"{_EPOCH + timedelta(days=number)}"
     return str(number)
 
 

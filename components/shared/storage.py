@@ -48,6 +48,14 @@ def storage(path: Path, problem: str) -> Iterator[None]:
         ) from error
 
 
+def write_aside(path: Path, text: str) -> None:
+    """Writes a file that others see whole or not at all; its folder is made if it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.tmp")
+    aside.write_text(text, encoding="utf-8")
+    aside.rename(path)
+
+
 def is_full(error: StorageError) -> bool:
     """Whether it is for want of space, so that removing files helps."""
     return error.found in (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import configured, how_many, json_option
+from pipeline.cli.options import configured, how_many, json_option, leaving_out
 
 if TYPE_CHECKING:
     from pipeline.cli.console import PlainConsole as Console
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("user_ids", nargs=-1, required=True, metavar="USER_ID...")
 @how_many
-@click.option("--unseen/--all", default=True, help="Leave out what the user has rated (default), or not.")
+@leaving_out
 @json_option
 @configured
 def recommend(

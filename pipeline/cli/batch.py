@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import configured, how_many, json_option, path_type, short
+from pipeline.cli.options import configured, how_many, json_option, leaving_out, path_type, short
 
 
 @click.command()
@@ -19,7 +19,7 @@ from pipeline.cli.options import configured, how_many, json_option, path_type, s
     help="An id a line, or CSV or Parquet with a column user_id; default: all known.",
 )
 @how_many
-@click.option("--unseen/--all", default=True, help="Leave out what the user has rated (default), or not.")
+@leaving_out
 @click.option("--version", help="A pushed version; default: the served one.")
 @json_option
 @configured

@@ -69,6 +69,11 @@ how_many = click.option(
 )
 
 
+leaving_out = click.option(
+    "--unseen/--all", default=True, help="Leave out what the user has rated (default), or not."
+)
+
+
 path_type = click.Path(path_type=Path)
 
 

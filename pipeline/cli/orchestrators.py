@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from components.shared.artifacts import PUSHER
-from components.shared.errors import LockedError
-from pipeline.cli.interrupts import stop
 from pipeline.cli.options import configured, flags_of, path_type, short, verbosely
 from pipeline.cli.report import reporting
-from pipeline.cli.run import Ending, report, tell_ending, tell_node
+from pipeline.cli.run import Ending, report, tell_node, telling
 from pipeline.cli.session import execute, session
 from pipeline.operations.outcome import ExitCode
 
@@ -48,24 +45,15 @@ def node(name: str, run_id: str, file: str | None, overrides: tuple[str, ...], v
 
     config = load_config(file, overrides)
     config.data.source()
-    started, ending = datetime.now(UTC).astimezone(), Ending()
-    try:
-        done, blessed = _run_node(config, name, run_id, verbose, flags_of(file, overrides), ending)
-    except LockedError:
-        raise
-    except Exception as error:
-        if not stop.signal:
-            tell_ending(config, started, ending, error)
-        raise
-    if name == PUSHER:
-        ending.run = done
-        tell_ending(config, started, ending, None)
-        sys.exit(ExitCode.DONE if blessed else ExitCode.REFUSED)
+    with telling(config, failed_alone=name != PUSHER) as ending:
+        blessed = _run_node(config, name, run_id, verbose, flags_of(file, overrides), ending)
+    sys.exit(ExitCode.DONE if blessed else ExitCode.REFUSED)
 
 
 def _run_node(
     config: PipelineConfig, name: str, run_id: str, verbose: bool, flags: str, ending: Ending
-) -> tuple[Run, bool]:
+) -> bool:
+    """Whether the model is blessed, for the node that ends a run; True for the others."""
     found: list[Run] = []
     # As a name of folders.
     safe_id = re.sub(r"[^\w.:+-]", "-", run_id)
@@ -89,7 +77,9 @@ def _run_node(
 
         execute(console, config, log, create, lambda *ended: tell_node(console, config, *ended), run=run)
         (done,) = found
-        return done, name != PUSHER or report(console, config, done, flags)
+        blessed = name != PUSHER or report(console, config, done, flags)
+        ending.run = done
+        return blessed
 
 
 @click.command()

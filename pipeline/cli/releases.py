@@ -79,15 +79,7 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
                 else "-",
                 spans_of(one.first_span, one.last_span),
                 one.objective or "-",
-                decided_by(
-                    {
-                        "objective": one.objective,
-                        "metric": one.metric,
-                        "retrieval_metric": one.retrieval_metric,
-                        **one.metrics,
-                    }
-                )
-                or "-",
+                decided_by(one.figures) or "-",
                 one.blessing,
             ]
             for one in releases

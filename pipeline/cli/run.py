@@ -96,8 +96,13 @@ class Ending:
 
 
 @contextmanager
-def telling(config: PipelineConfig) -> Iterator[Ending]:
-    """Tells whom `notify` names how what is run in here ends, but for an interruption, and for another's run."""
+def telling(config: PipelineConfig, failed_alone: bool = False) -> Iterator[Ending]:
+    """Tells whom `notify` names how what is run in here ends, but for an interruption, and for another's run.
+
+    Args:
+        config: Of the run.
+        failed_alone: Whether it is told only where it fails, as it does not end the run.
+    """
     started, ending = datetime.now(UTC).astimezone(), Ending()
     try:
         yield ending
@@ -105,12 +110,13 @@ def telling(config: PipelineConfig) -> Iterator[Ending]:
         raise
     except Exception as error:
         if not stop.signal:
-            tell_ending(config, started, ending, error)
+            _tell_ending(config, started, ending, error)
         raise
-    tell_ending(config, started, ending, None)
+    if not failed_alone:
+        _tell_ending(config, started, ending, None)
 
 
-def tell_ending(config: PipelineConfig, started: datetime, ending: Ending, error: Exception | None) -> None:
+def _tell_ending(config: PipelineConfig, started: datetime, ending: Ending, error: Exception | None) -> None:
     from pipeline.operations.notify import message, notify
 
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 
 from components.shared.errors import ConfigError
-from components.shared.storage import storage
+from components.shared.storage import storage, write_aside
 from pipeline.operations.outcome import ExitCode
 
 # Trying again would end the same.
@@ -73,10 +73,7 @@ def write_dags(
         path_of = folder / f"{re.sub(r'[^A-Za-z0-9_]', '_', name)}{suffix}.py"
         text = environment.get_template("airflow.py.jinja").render(**values, suffix=suffix, graph=nodes)
         with storage(folder, "The DAGs cannot be written."):
-            folder.mkdir(parents=True, exist_ok=True)
-            aside = path_of.with_suffix(".tmp")
-            aside.write_text(text)
-            aside.rename(path_of)
+            write_aside(path_of, text)
         written.append((path_of, f"DAG {name}{suffix}, {sentence}"))
     return written
 

@@ -113,9 +113,9 @@ def batch(
         try:
             if pending:
                 _answer(pending, request, beam_arguments)
+        except MarqueeError:
+            raise
         except Exception as error:
-            if isinstance(error, MarqueeError):
-                raise
             full = storage_error(error, out, problem)
             if full:
                 raise full from None
@@ -199,20 +199,24 @@ def _answer_piece(piece: str, request: Request) -> None:
         _loaded[request] = ServedModel(Path(request.serving_model_dir), request.version)
     served, path = _loaded[request], Path(piece)
     ids = pq.read_table(path)["user_id"]
-    parts = [answered(served, ids.slice(start, _AT_ONCE), request) for start in range(0, len(ids), _AT_ONCE)]
+    titles = pa.table(
+        {"id": list(served.movies), "title": [str(movie) for movie in served.movies.values()]},
+        schema=pa.schema([("id", pa.string()), ("title", pa.string())]),
+    )
+    parts = [
+        _answered(served, ids.slice(start, _AT_ONCE), request, titles)
+        for start in range(0, len(ids), _AT_ONCE)
+    ]
     _write(pa.concat_tables(parts), _answers(path))
 
 
-def answered(served: ServedModel, ids: pa.ChunkedArray, request: Request) -> pa.Table:
+def _answered(served: ServedModel, ids: pa.ChunkedArray, request: Request, titles: pa.Table) -> pa.Table:
     """What the model recommends to some users, by SCHEMA; a user without a candidate has no row."""
     answer = served.recommended(ids.to_pylist(), request.k, request.exclude_rated)
     found = {key: value.numpy() for key, value in answer.items()}
     real = found["movie_ids"] != b""
     rows, ranks = np.nonzero(real)
     movies = pa.array(found["movie_ids"][real], pa.binary()).cast(pa.string())
-    titles = served.movies
-    names = pa.array(list(titles), pa.string())
-    text = pa.array([str(movie) for movie in titles.values()], pa.string())
     # Versions of before have none.
     probability = found.get("probability", np.full(real.shape, np.nan, np.float32))
     columns = [
@@ -220,7 +224,7 @@ def answered(served: ServedModel, ids: pa.ChunkedArray, request: Request) -> pa.
         pa.array(found["known"][rows]),
         pa.array(ranks + 1, pa.int32()),
         movies,
-        text.take(pc.index_in(movies, value_set=names)),
+        titles["title"].take(pc.index_in(movies, value_set=titles["id"].combine_chunks())).combine_chunks(),
         pa.array(found["scores"][real], pa.float32()),
         pa.array(probability[real], pa.float32()),
         pa.array(np.full(len(rows), request.version), pa.string()),
@@ -232,18 +236,16 @@ def _joined(pieces: Sequence[Path], out: Path, request: Request) -> int:
     """Puts the pieces together, one after the other, and returns how many rows there are."""
     aside = out.with_name(f".{out.name}.tmp")
     about = {f"marquee.{key}": str(value) for key, value in asdict(request).items()}
-    rows = 0
-    if out.suffix == ".csv":
-        with pacsv.CSVWriter(aside, SCHEMA) as writer:
-            for piece in pieces:
-                table = pq.read_table(piece)
-                writer.write_table(table)
-                rows += table.num_rows
-    else:
-        with pq.ParquetWriter(aside, SCHEMA.with_metadata(about), compression="zstd") as writer:
-            for piece in pieces:
-                table = pq.read_table(piece).replace_schema_metadata(about)
-                writer.write_table(table)
-                rows += table.num_rows
+    schema, rows = SCHEMA.with_metadata(about), 0
+    of_csv = out.suffix == ".csv"
+    with (
+        pacsv.CSVWriter(aside, schema)
+        if of_csv
+        else pq.ParquetWriter(aside, schema, compression="zstd") as writer
+    ):
+        for piece in pieces:
+            table = pq.read_table(piece).replace_schema_metadata(about)
+            writer.write_table(table)
+            rows += table.num_rows
     aside.rename(out)
     return rows

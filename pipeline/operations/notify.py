@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from components.shared.errors import ConfigError, MarqueeError
+from components.shared.storage import write_aside
 from components.shared.tfx_internals import redacted
 from pipeline.config import PipelineConfig
 from pipeline.operations.outcome import ExitCode, exit_code
@@ -261,10 +262,8 @@ def _measure(config: PipelineConfig, told: Mapping[str, Any]) -> None:
 
 
 def _keep(config: PipelineConfig, told: Mapping[str, Any]) -> None:
-    path = config.pipeline_root / _LAST_FILE
-    aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps({"event": told["stands"], "succeeded": told["succeeded"]}))
-    aside.rename(path)
+    kept = {"event": told["stands"], "succeeded": told["succeeded"]}
+    write_aside(config.pipeline_root / _LAST_FILE, json.dumps(kept))
 
 
 def _last(config: PipelineConfig) -> dict[str, Any]:

@@ -62,6 +62,16 @@ class Release:
     by: str
 
     @property
+    def figures(self) -> dict[str, Any]:
+        """What `decided_by` looks at."""
+        return {
+            "objective": self.objective,
+            "metric": self.metric,
+            "retrieval_metric": self.retrieval_metric,
+            **self.metrics,
+        }
+
+    @property
     def blessing(self) -> str:
         """Why it was let through, in words."""
         why = f" by {self.by}" if self.by else ""

@@ -22,7 +22,7 @@ from components.shared.artifacts import (
     TRAINER,
     TUNED_VALUES,
 )
-from components.shared.storage import storage
+from components.shared.storage import storage, write_aside
 from pipeline.config import PipelineConfig, describe
 from pipeline.state.runs import Run
 
@@ -64,11 +64,10 @@ def write(
     path = path_of(config, run)
     page = render(config.name, [report(config, runs, run, error, current)])
     with storage(path, "The report cannot be written."):
-        path.parent.mkdir(parents=True, exist_ok=True)
         if current:
             record = {"config": _configuration(config), "error": error, "versions": _versions()}
-            _record_of(config, run).write_text(json.dumps(record, indent=1), encoding="utf-8")
-        path.write_text(page, encoding="utf-8")
+            write_aside(_record_of(config, run), json.dumps(record, indent=1))
+        write_aside(path, page)
     return path
 
 
@@ -81,8 +80,7 @@ def write_beside(config: PipelineConfig, runs: Sequence[Run], run: Run, other: R
     path = path_of(config, run).with_name(f"{path_of(config, run).stem}-beside-{path_of(config, other).name}")
     page = render(config.name, [report(config, runs, one) for one in (run, other)])
     with storage(path, "The report cannot be written."):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        write_aside(path, page)
     return path
 
 

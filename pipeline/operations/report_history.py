@@ -11,7 +11,7 @@ from components.report.charts import Chart, Series, Table, lines
 from components.report.page import Report, Section, render
 from components.shared.artifacts import RETRIEVAL
 from components.shared.features import metric_title
-from components.shared.storage import storage
+from components.shared.storage import storage, write_aside
 from pipeline.config import PipelineConfig
 from pipeline.operations.release import Release, history
 from pipeline.state.runs import Run, decided_by
@@ -33,8 +33,7 @@ def write(config: PipelineConfig, runs: Sequence[Run]) -> Path:
     path = config.report_dir / "history.html"
     page = render(config.name, [report(config.name, runs, history(config, open_store(config)))])
     with storage(path, "The report cannot be written."):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        write_aside(path, page)
     return path
 
 
@@ -162,7 +161,7 @@ def _versions(releases: Sequence[Release]) -> Table:
             one.state,
             one.pushed_at or "-",
             one.run_id or "-",
-            decided_by(_figures(one)) or "-",
+            decided_by(one.figures) or "-",
             one.blessing,
         ]
         for one in reversed(releases)
@@ -172,12 +171,3 @@ def _versions(releases: Sequence[Release]) -> Table:
         cells,
         "Every version, the last first",
     )
-
-
-def _figures(one: Release) -> dict[str, Any]:
-    return {
-        "objective": one.objective,
-        "metric": one.metric,
-        f"{RETRIEVAL}metric": one.retrieval_metric,
-        **one.metrics,
-    }
