@@ -67,29 +67,38 @@ def run_and_execution(executor: BaseExecutor) -> tuple[str, int]:
 
 
 @contextmanager
-def launches_observed(observe: Callable[[str, bool], None]) -> Iterator[None]:
+def launches_observed(observe: Callable[[str, bool], None], check: Callable[[], None]) -> Iterator[None]:
     """Tells of each node that starts (True) and of each that has ended (False): LocalDagRunner has no hook.
 
     Args:
         observe: Called with the node's id.
+        check: Called before a node starts, before what it has made is recorded, and when it has ended; what it raises
+            ends the run, and leaves an execution that is not recorded yet as one that was interrupted.
     """
     from tfx.orchestration.portable.launcher import Launcher
 
-    stock = Launcher.launch
+    stock, stock_publish = Launcher.launch, Launcher._publish_successful_execution
 
     @wraps(stock)
     def launch(self: Launcher) -> Any:
         node = self._pipeline_node.node_info.id
+        check()
         observe(node, True)
         done = stock(self)
+        check()
         observe(node, False)
         return done
 
-    Launcher.launch = launch
+    @wraps(stock_publish)
+    def publish(self: Launcher, *arguments: Any) -> None:
+        check()
+        stock_publish(self, *arguments)
+
+    Launcher.launch, Launcher._publish_successful_execution = launch, publish
     try:
         yield
     finally:
-        Launcher.launch = stock
+        Launcher.launch, Launcher._publish_successful_execution = stock, stock_publish
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from components.shared.errors import MarqueeError, ModelError
+from components.shared.errors import LockedError, MarqueeError, ModelError
 from pipeline.cli.options import configured, short
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def reporting(
 
     try:
         yield
+    except LockedError:  # the lock was lost, and the newest run may be another's
+        raise
     except MarqueeError as error:
         _write(console, config, is_meant, str(error))
         raise

@@ -67,6 +67,7 @@ def execute(
     from components.shared.storage import storage_error
     from pipeline.cli.console import progress, spinner
     from pipeline.runners.loading import loading
+    from pipeline.state.locking import check_held
     from pipeline.state.repair import record
 
     component, since, running = "Pipeline", time.monotonic(), True
@@ -105,9 +106,11 @@ def execute(
             tell(component, time.monotonic() - since, KeyboardInterrupt() if stop.signal else error)
         logging.getLogger("marquee").exception("%s failed.", component)
         with suppress(Exception):  # if it cannot be done now, the next run does it
+            check_held()
             recovered(None, config, None)
         if stop.signal:
             with suppress(Exception):
+                check_held()
                 _mark_interrupted(config)
             raise CommandInterruptedError(
                 f"{stop} {'in' if running else 'after'} {component}: what had completed is kept, and the next run"

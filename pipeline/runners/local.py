@@ -11,6 +11,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
 from components.shared.tfx_internals import in_order, launches_observed, secrets_kept
+from pipeline.state.locking import check_held
 from pipeline.state.store import passwords
 
 # Called with a component's id, and True when it starts or False when it ends.
@@ -23,5 +24,5 @@ def run(pipeline: Pipeline, observe: Observer) -> None:
     atexit.register(gc.freeze)
     absl_logging.set_verbosity(absl_logging.INFO)
     secrets = passwords(pipeline.metadata_connection_config)
-    with launches_observed(observe), secrets_kept(secrets), in_order():
+    with launches_observed(observe, check_held), secrets_kept(secrets), in_order():
         LocalDagRunner().run(pipeline)

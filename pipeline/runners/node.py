@@ -24,6 +24,7 @@ from components.shared.errors import ConfigError, MarqueeError
 from components.shared.tfx_internals import in_order, launches_observed, secrets_kept
 from pipeline.config import PipelineConfig
 from pipeline.runners.local import Observer
+from pipeline.state.locking import check_held
 from pipeline.state.recovery import forget_interruptions
 from pipeline.state.runs import Run, read_runs
 from pipeline.state.store import open_store, passwords
@@ -65,7 +66,7 @@ def run(pipeline: Pipeline, name: str, run_id: str, config: PipelineConfig, obse
     _check_served(config.serving_model_dir, _of(run_id, runs))
     absl_logging.set_verbosity(absl_logging.INFO)
     secrets = passwords(pipeline.metadata_connection_config)
-    with launches_observed(observe), secrets_kept(secrets), in_order():
+    with launches_observed(observe, check_held), secrets_kept(secrets), in_order():
         _launch(compiled, nodes[name], run_id)
     store = open_store(config)
     if store:

@@ -41,7 +41,7 @@ def test_nodes_are_observed_and_the_launcher_is_as_before(tmp_path):
     from tfx.orchestration.portable.launcher import Launcher
     from tfx.types.standard_artifacts import Schema
 
-    stock, seen = Launcher.launch, []
+    stock, seen = (Launcher.launch, Launcher._publish_successful_execution), []
     node = Importer(source_uri=str(tmp_path), artifact_type=Schema).with_id("imported")
     pipeline = Pipeline(
         "observed",
@@ -49,10 +49,46 @@ def test_nodes_are_observed_and_the_launcher_is_as_before(tmp_path):
         components=[node],
         metadata_connection_config=sqlite_metadata_connection_config(str(tmp_path / "mlmd.sqlite")),
     )
-    with launches_observed(lambda name, starts: seen.append((name, starts))):
+    with launches_observed(lambda name, starts: seen.append((name, starts)), lambda: None):
         LocalDagRunner().run(pipeline)
     assert seen == [("imported", True), ("imported", False)]
-    assert Launcher.launch is stock
+    assert (Launcher.launch, Launcher._publish_successful_execution) == stock
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 3], ids=["before", "before-the-record", "after"])
+def test_a_check_that_fails_ends_the_run_and_records_nothing_more(tmp_path, fails_at):
+    """A pipeline of one node with an executor."""
+    from tfx.dsl.component.experimental.decorators import component
+    from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+    from tfx.orchestration.metadata import sqlite_metadata_connection_config
+    from tfx.orchestration.pipeline import Pipeline
+
+    checks, seen, file = [], [], tmp_path / "mlmd.sqlite"
+
+    def check() -> None:
+        checks.append(None)
+        if len(checks) == fails_at:
+            raise RuntimeError("lost")
+
+    pipeline = Pipeline(
+        "checked",
+        str(tmp_path / "root"),
+        components=[component(does_nothing)().with_id("node")],
+        metadata_connection_config=sqlite_metadata_connection_config(str(file)),
+    )
+    with (
+        launches_observed(lambda name, starts: seen.append(starts), check),
+        pytest.raises(RuntimeError, match="lost"),
+    ):
+        LocalDagRunner().run(pipeline)
+    assert seen == ([True] if fails_at > 1 else [])
+    store = MetadataStore(sqlite_metadata_connection_config(str(file))) if file.exists() else None
+    states = [one.last_known_state for one in store.get_executions()] if store else []
+    assert states == {1: [], 2: [mlmd.Execution.RUNNING], 3: [mlmd.Execution.COMPLETE]}[fails_at]
+
+
+def does_nothing():
+    """The executor of a component."""
 
 
 def test_an_executor_knows_its_run_and_execution(tmp_path):

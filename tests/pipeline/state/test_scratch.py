@@ -36,3 +36,23 @@ def test_what_a_dead_process_left_is_removed(tmp_path):
     (left,) = (tmp_path / "tmp").iterdir()
     with temporary_folder(tmp_path):
         assert not left.exists()
+
+
+def test_one_that_has_lost_the_lock_leaves_that_of_the_next_alone(tmp_path):
+    script = (
+        "import sys; from pathlib import Path; from pipeline.state.scratch import temporary_folder\n"
+        "with temporary_folder(Path(sys.argv[1])): print(flush=True); input()"
+    )
+    lost = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert lost.stdout.readline()
+    with temporary_folder(tmp_path):
+        kept = Path(tempfile.mkdtemp())
+        lost.communicate("\n")
+        assert lost.returncode == 0
+        assert kept.is_dir()
+    assert not list(tmp_path.iterdir())
