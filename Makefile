@@ -9,7 +9,7 @@ LOCK ?= requirements.lock
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-faults test-inputs test-portable test-s3 test-airflow test-report picture check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans bench-serving lock lock-airflow lock-s3 clean
+.PHONY: help setup run test test-long test-faults test-inputs test-portable test-s3 test-hosts test-airflow test-report picture check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans bench-serving lock lock-airflow lock-s3 clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -35,6 +35,9 @@ test-portable: setup ## The whole pipeline on Beam's PortableRunner, with worker
 
 test-s3: setup .venv-s3/bin/moto_server ## Ratings in an object store: the run beside that of a folder
 	@MOTO_SERVER=.venv-s3/bin/moto_server $(BIN)/python -m pytest -m engines tests/engines/test_s3.py -s $(ARGS)
+
+test-hosts: setup ## Two hosts on one root with PostgreSQL: one killed, stopped, or cut off (needs apt's postgresql)
+	@$(BIN)/python -m pytest -m engines tests/engines/test_two_hosts.py -s $(ARGS)
 
 test-airflow: setup .venv-airflow/bin/airflow ## Both DAGs under a real scheduler of Airflow (half an hour)
 	@$(BIN)/python -m pytest -m airflow -s $(ARGS)

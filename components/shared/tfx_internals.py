@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from google.protobuf import text_encoding
+from google.protobuf.message import Message
 from ml_metadata import errors
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -130,6 +132,59 @@ def in_order() -> Iterator[None]:
             setattr(MetadataStore, name, fetch)
 
 
+_STOCK_CALL = MetadataStore._call_method
+# A character for private use, with a letter after it, in place of a backslash and of itself.
+_MARK = "\ue05c"
+_MARKED = re.compile(f"{_MARK}([bm])")
+
+
+@contextmanager
+def backslashes_kept(connection: mlmd.ConnectionConfig) -> Iterator[None]:
+    """Texts with a backslash, such as JSON in JSON, can be written to PostgreSQL.
+
+    ML Metadata puts PQescapeLiteral's answer between quotes of its own, and cuts off one character at each end. For a
+    text with a backslash the answer is ` E'...'`, and PostgreSQL refuses the statement. So none gets there: it is
+    marked on the way in, and is one again on the way out.
+    """
+    if connection.WhichOneof("config") == "postgresql":
+        MetadataStore._call_method = _call_marked
+    try:
+        yield
+    finally:
+        MetadataStore._call_method = _STOCK_CALL
+
+
+def _call_marked(self: MetadataStore, name: str, request: Message, response: Message) -> None:
+    if b"\\" in (content := request.SerializeToString()) or _MARK.encode() in content:
+        marked = type(request)()
+        marked.CopyFrom(request)
+        _replace_texts(marked, lambda text: text.replace(_MARK, f"{_MARK}m").replace("\\", f"{_MARK}b"))
+        request = marked
+    _STOCK_CALL(self, name, request, response)
+    if _MARK.encode() in response.SerializeToString():
+        _replace_texts(
+            response, lambda text: _MARKED.sub(lambda found: {"b": "\\", "m": _MARK}[found[1]], text)
+        )
+
+
+def _replace_texts(message: Message, replace: Callable[[str], str]) -> None:
+    """Replaces each text of a message and of those in it."""
+    for field, value in message.ListFields():
+        repeated = field.label == field.LABEL_REPEATED
+        if field.type == field.TYPE_STRING:
+            if repeated:
+                value[:] = [replace(one) for one in value]
+            else:
+                setattr(message, field.name, replace(value))
+        elif field.type == field.TYPE_MESSAGE:
+            # Of a map there is nothing to replace but in its messages: its keys are names.
+            is_map = field.message_type.GetOptions().map_entry
+            inner = value.values() if is_map else value if repeated else [value]
+            for one in inner:
+                if isinstance(one, Message):
+                    _replace_texts(one, replace)
+
+
 class Connection(MetadataStore):
     """A connection to ML Metadata of which every call's error goes through a function, and which connects again after.
 
@@ -154,6 +209,10 @@ class Connection(MetadataStore):
         except errors.StatusError as error:
             self._metadata_store = None  # a failed commit leaves its transaction open, for good
             raise self._failed(error) from error
+
+    def _call_method(self, name: str, request: Message, response: Message) -> None:
+        of_postgresql = self._connection.WhichOneof("config") == "postgresql"
+        (_call_marked if of_postgresql else _STOCK_CALL)(self, name, request, response)
 
 
 # --- what TFX's driver looks at

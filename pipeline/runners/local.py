@@ -10,7 +10,7 @@ from absl import logging as absl_logging
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
-from components.shared.tfx_internals import in_order, launches_observed, secrets_kept
+from components.shared.tfx_internals import backslashes_kept, in_order, launches_observed, secrets_kept
 from pipeline.state.locking import check_held
 from pipeline.state.store import passwords
 
@@ -23,6 +23,8 @@ def run(pipeline: Pipeline, observe: Observer) -> None:
     # At its end the interpreter frees TensorFlow's tables and functions in no order, and may crash doing so.
     atexit.register(gc.freeze)
     absl_logging.set_verbosity(absl_logging.INFO)
-    secrets = passwords(pipeline.metadata_connection_config)
-    with launches_observed(observe, check_held), secrets_kept(secrets), in_order():
+    connection = pipeline.metadata_connection_config
+    secrets = passwords(connection)
+    watched = launches_observed(observe, check_held)
+    with watched, secrets_kept(secrets), in_order(), backslashes_kept(connection):
         LocalDagRunner().run(pipeline)

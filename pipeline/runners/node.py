@@ -21,7 +21,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.pusher import versions
 from components.shared.errors import ConfigError, MarqueeError
-from components.shared.tfx_internals import in_order, launches_observed, secrets_kept
+from components.shared.tfx_internals import backslashes_kept, in_order, launches_observed, secrets_kept
 from pipeline.config import PipelineConfig
 from pipeline.runners.local import Observer
 from pipeline.state.locking import check_held
@@ -65,8 +65,10 @@ def run(pipeline: Pipeline, name: str, run_id: str, config: PipelineConfig, obse
     _check_turn(name, run_id, nodes[name].upstream_nodes, runs)
     _check_served(config.serving_model_dir, _of(run_id, runs))
     absl_logging.set_verbosity(absl_logging.INFO)
-    secrets = passwords(pipeline.metadata_connection_config)
-    with launches_observed(observe, check_held), secrets_kept(secrets), in_order():
+    connection = pipeline.metadata_connection_config
+    secrets = passwords(connection)
+    watched = launches_observed(observe, check_held)
+    with watched, secrets_kept(secrets), in_order(), backslashes_kept(connection):
         _launch(compiled, nodes[name], run_id)
     store = open_store(config)
     if store:

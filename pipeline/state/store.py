@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import uuid
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,8 @@ from components.shared.tfx_internals import NODE, PIPELINE, PIPELINE_RUN, Connec
 from pipeline.config import PipelineConfig
 
 _PORTS = {"mysql": 3306, "postgresql": 5432}
+# What ML Metadata says of whatever kept it from connecting to PostgreSQL.
+_NO_CONNECTION, _PATIENCE_SECONDS = "connection pointer is NULL", 5.0
 
 
 @dataclass(frozen=True)
@@ -129,10 +132,25 @@ def _failed(
         if sqlite
         else f"{server.kind} server {server.host}:{server.port or _PORTS[server.kind]}, database"
         f" {server.database}, user {server.user}",
-        found=_without_password(str(error), connection).splitlines()[0],
+        found=_why_not(error, config) or _without_password(str(error), connection).splitlines()[0],
         fix="see that the file can be read and written and is not damaged"
         if sqlite
         else "see that the server runs and lets this user in; the keys are those under `metadata`",
+    )
+
+
+def _why_not(error: Exception, config: PipelineConfig) -> str:
+    """Why there is no connection, where ML Metadata keeps to itself what PostgreSQL's library says; else ""."""
+    server = config.metadata
+    if _NO_CONNECTION not in str(error):
+        return ""
+    try:
+        socket.create_connection((server.host, server.port or _PORTS[server.kind]), _PATIENCE_SECONDS).close()
+    except OSError as refused:
+        return f"no connection: {refused.strerror or refused}"
+    return (
+        f"it listens, but does not let user {server.user} into database {server.database}: its log says why, such as a"
+        " wrong password"
     )
 
 
