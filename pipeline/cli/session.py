@@ -62,6 +62,7 @@ def execute(
     `run` does so, with an observer; None: the local runner, all of it.
 
     Raises:
+        LockedError: The lock was lost.
         MarqueeError: A component failed, or was interrupted.
     """
     from components.shared.storage import storage_error
@@ -69,6 +70,7 @@ def execute(
     from pipeline.runners.loading import loading
     from pipeline.state.locking import check_held
     from pipeline.state.repair import record
+    from pipeline.state.store import unreachable
 
     component, since, running = "Pipeline", time.monotonic(), True
     begun, of_all = 0, ""
@@ -105,12 +107,11 @@ def execute(
         if running:
             tell(component, time.monotonic() - since, KeyboardInterrupt() if stop.signal else error)
         logging.getLogger("marquee").exception("%s failed.", component)
+        check_held()  # where the lock was lost, that is behind the error, and what is left is for who has it now
         with suppress(Exception):  # if it cannot be done now, the next run does it
-            check_held()
             recovered(None, config, None)
         if stop.signal:
             with suppress(Exception):
-                check_held()
                 _mark_interrupted(config)
             raise CommandInterruptedError(
                 f"{stop} {'in' if running else 'after'} {component}: what had completed is kept, and the next run"
@@ -118,9 +119,10 @@ def execute(
             ) from None
         if isinstance(error, MarqueeError):
             raise
-        unwritable = storage_error(error, config.pipeline_root, f"{component} failed: it could not write.")
-        if unwritable:
-            raise unwritable from None
+        known = storage_error(error, config.pipeline_root, f"{component} failed: it could not write.")
+        known = known or unreachable(error, config, f"{component} failed: ML Metadata cannot be reached.")
+        if known:
+            raise known from None
         raise MarqueeError(
             f"{component} failed.",
             where=str(log),

@@ -48,7 +48,8 @@ class Holder:
         return f"{seconds} s"
 
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host} (`marquee {self.command}`), started {self.age} ago"
+        # Not in backticks: those are what to call next, and get the options of this call.
+        return f"process {self.pid} on {self.host} (marquee {self.command}), started {self.age} ago"
 
 
 # What this process holds, by root: a pid and a host's name may be those of its successor in another container.

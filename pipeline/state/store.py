@@ -119,7 +119,7 @@ def _is_there(file: Path) -> bool:
 
 
 def _failed(
-    error: Exception, config: PipelineConfig, connection: mlmd.ConnectionConfig, problem: str
+    error: BaseException, config: PipelineConfig, connection: mlmd.ConnectionConfig, problem: str
 ) -> MarqueeError:
     server = config.metadata
     sqlite = server.kind == "sqlite"
@@ -139,7 +139,14 @@ def _failed(
     )
 
 
-def _why_not(error: Exception, config: PipelineConfig) -> str:
+def unreachable(error: BaseException, config: PipelineConfig, problem: str) -> MarqueeError | None:
+    """The error to show if TFX could not connect to PostgreSQL; else None."""
+    if _NO_CONNECTION not in str(error):
+        return None
+    return _failed(error, config, connection_config(config), problem)
+
+
+def _why_not(error: BaseException, config: PipelineConfig) -> str:
     """Why there is no connection, where ML Metadata keeps to itself what PostgreSQL's library says; else ""."""
     server = config.metadata
     if _NO_CONNECTION not in str(error):
@@ -149,8 +156,8 @@ def _why_not(error: Exception, config: PipelineConfig) -> str:
     except OSError as refused:
         return f"no connection: {refused.strerror or refused}"
     return (
-        f"it listens, but does not let user {server.user} into database {server.database}: its log says why, such as a"
-        " wrong password"
+        f"it listens, but does not let user {server.user} into database {server.database}, or does not answer: its log"
+        " says why, such as a wrong password"
     )
 
 

@@ -71,6 +71,7 @@ def test_second_process_refuses_at_once_with_pid_and_age(tmp_path, hold):
         pass
     assert time.monotonic() - started < 1
     assert f"process {process.pid} on" in str(error.value)
+    assert "(marquee run), started" in str(error.value)
     assert re.search(r"started [1-9] s ago", str(error.value))
     assert holder(tmp_path).pid == process.pid
     # Nothing of the holder's was touched.
