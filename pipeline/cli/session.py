@@ -119,8 +119,9 @@ def execute(
             ) from None
         if isinstance(error, MarqueeError):
             raise
-        known = storage_error(error, config.pipeline_root, f"{component} failed: it could not write.")
-        known = known or unreachable(error, config, f"{component} failed: ML Metadata cannot be reached.")
+        known: MarqueeError | None = storage_error(
+            error, config.pipeline_root, f"{component} failed: it could not write."
+        ) or unreachable(error, config, f"{component} failed: ML Metadata cannot be reached.")
         if known:
             raise known from None
         raise MarqueeError(

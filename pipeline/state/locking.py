@@ -110,7 +110,9 @@ def check_held() -> None:
             raise LockedError(
                 "The lock of this pipeline was lost, so that this process stops.",
                 where=str(root / _FILE),
-                found=str(now) if now else "no note of a process",
+                found=str(now)
+                if now
+                else "nobody: the file is gone, or another one had the lock and has ended",
                 expected=str(mine),
                 fix="run again: what had completed is kept. A lock is lost where its host is cut off from the file"
                 " server, or where somebody removes the file",

@@ -167,7 +167,7 @@ def test_a_lock_that_is_lost_is_noticed_and_its_successor_left_alone(tmp_path, h
     with locked(tmp_path, "run"):
         check_held()
         (tmp_path / ".lock").unlink()
-        with pytest.raises(LockedError, match="no note of a process"):
+        with pytest.raises(LockedError, match="nobody: the file is gone"):
             check_held()
         process = hold(60)
         with pytest.raises(LockedError, match=f"process {process.pid}"):
