@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,26 +49,34 @@ class Server:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Server]:
-    """A server with its files in `folder`, which runs; the test is skipped where there are no programs for it."""
+def postgres() -> Iterator[Server]:
+    """A server that runs; the test is skipped where there are no programs for it."""
     found = sorted(_PROGRAMS.glob("*/bin/initdb"))
     if not found:
         pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
-    # The server's user must reach the folder.
-    for path in (folder, *folder.parents[:3]):
-        path.chmod(0o777 if path == folder else path.stat().st_mode | 0o011)
+    # Not in pytest's folder, which is for one user alone.
+    with tempfile.TemporaryDirectory(prefix="marquee-postgres-") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        yield from _running(found[-1].parent, folder)
+
+
+def _running(programs: Path, folder: Path) -> Iterator[Server]:
     secret, data = folder / "password", folder / "data"
     secret.write_text(PASSWORD)
     secret.chmod(0o644)
-    initdb = [str(found[-1]), "-D", str(data), "-U", "marquee", "-A", "scram-sha-256", f"--pwfile={secret}"]
-    done = subprocess.run([*_USER, *initdb], capture_output=True, text=True, check=False)
+    initdb = [str(programs / "initdb"), "-D", str(data), "-U", "marquee", "-A", "scram-sha-256"]
+    done = subprocess.run(
+        [*_USER, *initdb, f"--pwfile={secret}"], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         pytest.skip(f"PostgreSQL cannot be set up here: {done.stderr.strip()}")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    program = str(found[-1].with_name("pg_ctl"))
-    server = Server(port, [*_USER, program, "-D", str(data), "-w", "-l", str(folder / "log")])
+    server = Server(
+        port, [*_USER, str(programs / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log")]
+    )
     server.start()
     try:
         yield server

@@ -116,9 +116,9 @@ def test_a_damaged_file(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory) -> Iterator[list[str]]:
+def postgres() -> Iterator[list[str]]:
     """Overrides for a PostgreSQL server started for these tests."""
-    with postgres_server(tmp_path_factory.mktemp("postgres")) as server:
+    with postgres_server() as server:
         yield server.overrides
 
 
