@@ -38,7 +38,8 @@ class Server:
 
     def start(self) -> None:
         listening = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-        self._run("-o", listening, "start")
+        # As is advised where several machines share it: nobody may need an open transaction for long.
+        self._run("-o", f"{listening} -c idle_in_transaction_session_timeout=5s", "start")
 
     def stop(self) -> None:
         """At once, as where its machine loses power: it recovers at the next start."""

@@ -13,7 +13,6 @@ import subprocess
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from glob import glob
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +58,9 @@ class Host:
         assert PASSWORD not in out + err
         return self.process.returncode, out, err
 
-    def until(self, pattern: str, known: Collection[Path] = ()) -> None:
-        """Waits for a path that it makes."""
-        while not {Path(path) for path in glob(pattern)} - set(known):
+    def until(self, folder: Path, known: Collection[Path]) -> None:
+        """Waits for something that it makes in a folder."""
+        while not set(folder.glob("*")) - set(known):
             assert self.process.poll() is None, self.process.communicate()
             time.sleep(0.02)
 
@@ -135,7 +134,7 @@ def in_trainer(name: str, options: list[str], config: PipelineConfig) -> Host:
     models = config.artifact_root / TRAINER / "model"
     before = list(models.glob("*"))
     host = Host(name, "run", *options)
-    host.until(f"{models}/*", before)
+    host.until(models, before)
     time.sleep(1)
     host.send(signal.SIGSTOP)
     assert read_runs(config)[-1].nodes[TRAINER].state == "running"
