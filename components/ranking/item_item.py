@@ -22,6 +22,8 @@ from scipy.linalg import lapack
 SHARES = (0.001, 0.002, 0.004, 0.008)
 LARGEST = 6000
 _STRIP = 256  # rows
+# Condition number up to which float32 inverts to about 1e-4, in half of the time; SHARES are within, by their trace.
+_WELL_CONDITIONED = 2000
 
 
 @dataclass(frozen=True)
@@ -154,15 +156,19 @@ def _inverse(gram: np.ndarray, strength: float) -> np.ndarray:
     """(gram + strength I)^-1 of a symmetric matrix, float32, by its Cholesky factor."""
     if not len(gram):  # without positives, which LAPACK calls an error
         return np.zeros((0, 0), np.float32)
+    # No eigenvalue is above the trace, which is the number of positives.
+    exact = np.trace(gram, dtype=np.float64) > _WELL_CONDITIONED * strength
+    kind = np.dtype(np.float64 if exact else np.float32)
+    potrf, potri = lapack.get_lapack_funcs(("potrf", "potri"), dtype=kind)
     # Its transpose is the same matrix, and has the order of LAPACK.
-    of_lapack = gram.T.astype(np.float64, order="F")
+    of_lapack: np.ndarray = gram.T.astype(kind, order="F")
     of_lapack[np.diag_indices_from(gram)] += strength
-    factor, failed = lapack.dpotrf(of_lapack, lower=1, overwrite_a=1)
-    found, wrong = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    factor, failed = potrf(of_lapack, lower=1, overwrite_a=1)
+    found, wrong = potri(factor, lower=1, overwrite_c=1)
     if failed or wrong:
         raise ValueError(f"a Gram matrix with strength {strength:g} is not positive definite")
     # One half of it has been written, and is mirrored a strip at a time.
-    inverse = found.T.astype(np.float32, order="C")
+    inverse = found.T.astype(np.float32, order="C", copy=False)
     for start in range(0, len(inverse), _STRIP):
         end = start + _STRIP
         corner = inverse[start:end, start:end]
