@@ -49,14 +49,20 @@ class ItemItem:
 
     def scores(self, users: np.ndarray) -> np.ndarray:
         """S of some users, float32 (B, M); 0 for a movie that has no part."""
-        found = np.zeros((len(users), self.shape[1]), np.float32)
         own = self.positives[users][:, self.chosen]
         if self.diagonal is None:
-            found[:, self.chosen] = own - own @ self.inverse
+            found = own @ self.inverse
         else:
-            predicted = (self.positives[:, self.chosen].T @ self.inverse[users].T).T
-            found[:, self.chosen] = own - predicted / self.diagonal
-        return found
+            found = (self.positives[:, self.chosen].T @ self.inverse[users].T).T
+            found /= self.diagonal
+        # Less what is predicted, in place: the sparse matrix is never made a dense one.
+        np.negative(found, out=found)
+        found[np.repeat(np.arange(len(users)), np.diff(own.indptr)), own.indices] += own.data
+        if len(self.chosen) == self.shape[1]:
+            return found
+        scores = np.zeros((len(users), self.shape[1]), np.float32)
+        scores[:, self.chosen] = found
+        return scores
 
     def times(self, right: np.ndarray) -> np.ndarray:
         """S R, float32 (U, k), of R (C, k)."""
@@ -86,6 +92,13 @@ def fit(
         strength: Of the penalty, above 0.
         largest: The greatest matrix to invert.
     """
+    return fits(users, movies, shape, largest)(strength)
+
+
+def fits(
+    users: np.ndarray, movies: np.ndarray, shape: tuple[int, int], largest: int = LARGEST
+) -> Callable[[float], ItemItem]:
+    """`fit` by the strength, to try several: what is common to them is done once, and kept."""
     counts = np.bincount(movies, minlength=shape[1])
     chosen = np.flatnonzero(counts)
     if min(shape[0], len(chosen)) > largest:
@@ -94,13 +107,18 @@ def fit(
     positives = sparse.csr_matrix((ones, (users, movies)), shape)
     positives.data[:] = 1
     own = positives[:, chosen]
-    if shape[0] < len(chosen):
-        inverse = _inverse((own @ own.T).toarray(), strength)
-        predicted = np.asarray(own.multiply((own.T @ inverse).T).sum(axis=0)).reshape(-1)
-        return ItemItem(positives, inverse, chosen, ((1 - predicted) / strength).astype(np.float32))
-    inverse = _inverse((own.T @ own).toarray(), strength)
-    inverse /= np.diag(inverse).copy()
-    return ItemItem(positives, inverse, chosen, None)
+    of_users = shape[0] < len(chosen)
+    gram = (own @ own.T if of_users else own.T @ own).toarray()
+
+    def of_strength(strength: float) -> ItemItem:
+        inverse = _inverse(gram, strength)
+        if of_users:
+            predicted = np.asarray(own.multiply((own.T @ inverse).T).sum(axis=0)).reshape(-1)
+            return ItemItem(positives, inverse, chosen, ((1 - predicted) / strength).astype(np.float32))
+        inverse /= np.diag(inverse).copy()
+        return ItemItem(positives, inverse, chosen, None)
+
+    return of_strength
 
 
 def strengths(num_positives: int) -> list[float]:

@@ -59,8 +59,10 @@ class Biases:
         return expit(logits)
 
     def scores(self, users: np.ndarray, movies: np.ndarray) -> np.ndarray:
-        """Logits of B users for movies (C,), but for what is the same for all of a user's movies; float64 (B, C)."""
-        return self.movies[movies] + self.genres[users] @ self.member[movies].T.astype(np.float32)
+        """Logits of B users for movies (C,), but for what is the same for all of a user's movies; float32 (B, C)."""
+        found: np.ndarray = self.genres[users] @ self.member[movies].T.astype(np.float32)
+        found += self.movies[movies].astype(np.float32)
+        return found
 
 
 class Regression:
@@ -78,7 +80,7 @@ class Regression:
     def __init__(self, ratings: Ratings, num_users: int, member: np.ndarray) -> None:
         self._member, self._num_users = member, num_users
         order = np.argsort(ratings.users, kind="stable")
-        users, self._movies = ratings.users[order], ratings.movies[order].astype(np.int32)
+        users, self._movies = ratings.users[order], ratings.movies[order].astype(np.int32, copy=False)
         self._sign = np.where(ratings.liked[order], np.float32(1), np.float32(-1))
         # The first column is of the user's bias.
         columns = np.column_stack([np.ones(len(member), bool), member])
@@ -87,7 +89,7 @@ class Regression:
         self._member_of_set = sets.astype(np.float32).T
         at_once = min(_CELLS // max(len(sets), 1), _ROWS * num_users // max(len(users), 1))
         bounds = np.append(np.arange(0, num_users, max(at_once, 1)), num_users)
-        starts = np.searchsorted(users, bounds)
+        starts = np.searchsorted(users, bounds.astype(users.dtype))  # else all users are cast
         self._blocks = [
             (slice(*of_users), slice(*rows))
             for of_users, rows in zip(pairwise(bounds), pairwise(starts), strict=True)
