@@ -74,6 +74,16 @@ def test_of_full_rank_the_vectors_give_the_scores_and_of_a_low_one_the_nearest()
     np.testing.assert_allclose(few[0] @ few[1].T, (left[:, :3] * values[:3]) @ right[:3], atol=1e-3)
 
 
+@pytest.mark.parametrize(("users", "movies"), [(60, 15), (15, 60)], ids=["more users", "more movies"])
+def test_strengths_tried_one_after_the_other_do_not_touch_each_other(users, movies):
+    x = positives(users, movies)
+    tried = item_item.fits(*np.nonzero(x), x.shape)
+    for strength in (3.0, 50.0, 3.0):
+        np.testing.assert_allclose(
+            tried(strength).scores(np.arange(users)), by_definition(x, strength), atol=2e-5
+        )
+
+
 def test_beyond_a_size_the_most_frequent_movies_alone_have_a_part():
     x = positives(50, 30)
     fitted = item_item.fit(*np.nonzero(x), x.shape, 3.0, largest=10)
