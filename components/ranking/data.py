@@ -21,7 +21,7 @@ class Dataset:
         splits: Split -> its ratings.
         user_ids: bytes, object (U,), the id of each code.
         movie_ids: The same of movies, (M,).
-        catalogue: int64 (C,), the codes of the movies of the train split: what a model can recommend.
+        catalogue: int32 (C,), the codes of the movies of the train split: what a model can recommend.
     """
 
     splits: Mapping[str, Ratings]
@@ -90,11 +90,11 @@ def genres(movies: pa.Table, movie_ids: np.ndarray) -> tuple[list[str], np.ndarr
 
 
 def _codes(parts: Iterable[pa.ChunkedArray]) -> tuple[np.ndarray, np.ndarray]:
-    """Codes of ids in the order in which they first come, int64 (N,), and the id of each code, bytes, object."""
+    """Codes of ids in the order in which they first come, int32 (N,), and the id of each code, bytes, object."""
     chunks = [chunk for part in parts for chunk in part.chunks]
     unified = pa.chunked_array(chunks, columns.SCHEMA.field(features.USER_KEY).type).unify_dictionaries()
     whole = unified.combine_chunks()
     # The dictionary of a file may have any order, and ids that no row has.
     encoded = whole.indices.dictionary_encode()
     ids = whole.dictionary.take(encoded.dictionary).to_numpy(zero_copy_only=False)
-    return encoded.indices.to_numpy().astype(np.int64), ids
+    return encoded.indices.to_numpy(), ids

@@ -104,7 +104,7 @@ def _ranking_floors(data: Dataset, settings: RankingSettings) -> dict[str, Score
         name, fitted = ITEM_KNN, floors.item_knn(*of, settings.memory_mb)
     by_others: floors.Scores = fitted.scores if fitted else floors.ease(*of).scores
     return {
-        name: Scorer(None, lambda users: by_others(users)[:, data.catalogue]),
+        name: Scorer(None, lambda users: floors.of_catalogue(by_others(users), data.catalogue)),
         POPULARITY: Scorer(None, likes_of_movie[data.catalogue]),
     }
 

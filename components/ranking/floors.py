@@ -17,7 +17,7 @@ and ItemKNN by NDCG; and what is chosen learns from both, as the models do by de
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,7 @@ from components.ranking.regression import Biases, Regression
 
 _SMOOTHING = np.geomspace(0.5, 64, 15)
 _JUDGED_USERS, _JUDGED_AT = 2000, 10  # by which the strengths of EASE and ItemKNN are chosen
+_JUDGED_SCORES = 1 << 24  # at once
 _TRIED_MOVIES = 2048  # with which strengths of EASE are tried, the most frequent ones: each inverts a matrix
 _WEAKEST, _STRONGEST = 8.0, 0.02  # sklearn's C; what suits one-hot users and movies is far within
 _OF_GENRES = (0.01, 0.03, 0.1, 0.3)  # the same of users x genres
@@ -94,21 +95,21 @@ def ease(
         num_movies: M.
     """
 
-    def make(ratings: Ratings, strength: float, largest: int = item_item.LARGEST) -> item_item.ItemItem:
+    def positives(ratings: Ratings) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
         at = ratings.positive
-        shape = (num_users, num_movies)
-        return item_item.fit(ratings.users[at], ratings.movies[at], shape, strength, largest)
+        return ratings.users[at], ratings.movies[at], (num_users, num_movies)
 
     number = int(train.positive.sum())
     judge = _judge(train, evaluation, num_users, catalogue, num_movies)
     if not number or not judge:
-        return make(train + evaluation, 1.0)
+        return item_item.fit(*positives(train + evaluation), 1.0)
     strength, _ = item_item.best(
         item_item.strengths(number),
-        lambda strength: make(train, strength, _TRIED_MOVIES),
+        item_item.fits(*positives(train), _TRIED_MOVIES),
         lambda of: judge(of.scores),
     )
-    return make(train + evaluation, strength * (number + int(evaluation.positive.sum())) / number)
+    strength *= (number + int(evaluation.positive.sum())) / number
+    return item_item.fit(*positives(train + evaluation), strength)
 
 
 def item_knn(
@@ -130,23 +131,27 @@ def item_knn(
         memory_mb: Memory for the cosines of one chunk of movies.
     """
 
-    def make(ratings: Ratings, shrinkage: float) -> neighbours.Neighbours:
+    def make(ratings: Ratings, shrinkages: Sequence[float]) -> list[neighbours.Neighbours]:
         at = ratings.positive
         shape = (num_users, num_movies)
         most = max(neighbours.NUMBERS)
-        return neighbours.fit(ratings.users[at], ratings.movies[at], shape, shrinkage, most, memory_mb)
+        return neighbours.fit(ratings.users[at], ratings.movies[at], shape, shrinkages, most, memory_mb)
 
     judge = _judge(train, evaluation, num_users, catalogue, num_movies)
     shrinkage, number, greatest = neighbours.SHRINKAGES[0], max(neighbours.NUMBERS), -np.inf
     if not judge:
-        return make(train + evaluation, shrinkage)
-    for tried in neighbours.SHRINKAGES:
-        fitted = make(train, tried)
+        return make(train + evaluation, [shrinkage])[0]
+    for tried, fitted in zip(neighbours.SHRINKAGES, make(train, neighbours.SHRINKAGES), strict=True):
         for few in neighbours.NUMBERS:
             figure = judge(fitted.nearest(few).scores)
             if figure > greatest:
                 shrinkage, number, greatest = tried, few, figure
-    return make(train + evaluation, shrinkage).nearest(number)
+    return make(train + evaluation, [shrinkage])[0].nearest(number)
+
+
+def of_catalogue(scores: np.ndarray, catalogue: np.ndarray) -> np.ndarray:
+    """The columns of scores (B, M) of some movies, sorted codes (C,); not copied where these are all."""
+    return scores if len(catalogue) == scores.shape[1] else scores[:, catalogue]
 
 
 def _judge(
@@ -168,10 +173,18 @@ def _judge(
         at = at & (row[ratings.users] >= 0) & (column[ratings.movies] >= 0)
         mask[row[ratings.users[at]], column[ratings.movies[at]]] = value
 
+    number = positive.sum(axis=1)
+    positive &= candidate
+    step = max(_JUDGED_SCORES // num_movies, 1)
+
     def judge(scores: Scores) -> float:
-        lists = metrics.best(scores(users)[:, catalogue], positive & candidate, candidate, _JUDGED_AT)
-        found = metrics.relevance(lists.hits, positive.sum(axis=1), [_JUDGED_AT])
-        return float(found[metrics.name("ndcg", _JUDGED_AT)].mean())
+        hits = []
+        for start in range(0, len(users), step):
+            at = slice(start, start + step)
+            found = of_catalogue(scores(users[at]), catalogue)
+            hits.append(metrics.best(found, positive[at], candidate[at], _JUDGED_AT).hits)
+        ranked = metrics.relevance(np.concatenate(hits), number, [_JUDGED_AT])
+        return float(ranked[metrics.name("ndcg", _JUDGED_AT)].mean())
 
     return judge
 
@@ -198,6 +211,7 @@ def bias_logistic_regression(
         fitted = regression.fit(c, start=fitted)
         losses.append(_loss(fitted, evaluation))
     best = strengths[int(np.argmin(losses))]
+    del regression  # its arrays are as long as the log
     return Regression(train + evaluation, num_users, none).fit(best, start=fitted)
 
 
@@ -227,6 +241,7 @@ def bias_genre_logistic_regression(
         loss = _loss(fitted, evaluation)
         if loss < least:
             best, least = fitted, loss
+    del regression
     return Regression(train + evaluation, num_users, member).fit(best.c, best.c_genre, best)
 
 

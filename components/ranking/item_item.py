@@ -17,11 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 from scipy.linalg import lapack
+from threadpoolctl import threadpool_limits
 
 # The strengths tried, as shares of the number of positives: what suits grows with it, on sets of 17,000 to 200,000.
 SHARES = (0.001, 0.002, 0.004, 0.008)
 LARGEST = 6000
 _STRIP = 256  # rows
+# Condition number up to which float32 inverts to about 1e-4, in half of the time; SHARES are within, by their trace.
+_WELL_CONDITIONED = 2000
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,20 @@ class ItemItem:
 
     def scores(self, users: np.ndarray) -> np.ndarray:
         """S of some users, float32 (B, M); 0 for a movie that has no part."""
-        found = np.zeros((len(users), self.shape[1]), np.float32)
         own = self.positives[users][:, self.chosen]
         if self.diagonal is None:
-            found[:, self.chosen] = own - own @ self.inverse
+            found = own @ self.inverse
         else:
-            predicted = (self.positives[:, self.chosen].T @ self.inverse[users].T).T
-            found[:, self.chosen] = own - predicted / self.diagonal
-        return found
+            found = (self.positives[:, self.chosen].T @ self.inverse[users].T).T
+            found /= self.diagonal
+        # Less what is predicted, in place: the sparse matrix is never made a dense one.
+        np.negative(found, out=found)
+        found[np.repeat(np.arange(len(users)), np.diff(own.indptr)), own.indices] += own.data
+        if len(self.chosen) == self.shape[1]:
+            return found
+        scores = np.zeros((len(users), self.shape[1]), np.float32)
+        scores[:, self.chosen] = found
+        return scores
 
     def times(self, right: np.ndarray) -> np.ndarray:
         """S R, float32 (U, k), of R (C, k)."""
@@ -84,6 +93,13 @@ def fit(
         strength: Of the penalty, above 0.
         largest: The greatest matrix to invert.
     """
+    return fits(users, movies, shape, largest)(strength)
+
+
+def fits(
+    users: np.ndarray, movies: np.ndarray, shape: tuple[int, int], largest: int = LARGEST
+) -> Callable[[float], ItemItem]:
+    """`fit` by the strength, to try several: what is common to them is done once, and kept."""
     counts = np.bincount(movies, minlength=shape[1])
     chosen = np.flatnonzero(counts)
     if min(shape[0], len(chosen)) > largest:
@@ -92,13 +108,18 @@ def fit(
     positives = sparse.csr_matrix((ones, (users, movies)), shape)
     positives.data[:] = 1
     own = positives[:, chosen]
-    if shape[0] < len(chosen):
-        inverse = _inverse((own @ own.T).toarray(), strength)
-        predicted = np.asarray(own.multiply((own.T @ inverse).T).sum(axis=0)).reshape(-1)
-        return ItemItem(positives, inverse, chosen, ((1 - predicted) / strength).astype(np.float32))
-    inverse = _inverse((own.T @ own).toarray(), strength)
-    inverse /= np.diag(inverse).copy()
-    return ItemItem(positives, inverse, chosen, None)
+    of_users = shape[0] < len(chosen)
+    gram = (own @ own.T if of_users else own.T @ own).toarray()
+
+    def of_strength(strength: float) -> ItemItem:
+        inverse = _inverse(gram, strength)
+        if of_users:
+            predicted = np.asarray(own.multiply((own.T @ inverse).T).sum(axis=0)).reshape(-1)
+            return ItemItem(positives, inverse, chosen, ((1 - predicted) / strength).astype(np.float32))
+        inverse /= np.diag(inverse).copy()
+        return ItemItem(positives, inverse, chosen, None)
+
+    return of_strength
 
 
 def strengths(num_positives: int) -> list[float]:
@@ -150,19 +171,25 @@ def low_rank(of: ItemItem, rank: int, seed: int) -> tuple[np.ndarray, np.ndarray
     return users, movies
 
 
+# A second thread waits about as much as it helps, and waiting costs CPU seconds.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def _inverse(gram: np.ndarray, strength: float) -> np.ndarray:
     """(gram + strength I)^-1 of a symmetric matrix, float32, by its Cholesky factor."""
     if not len(gram):  # without positives, which LAPACK calls an error
         return np.zeros((0, 0), np.float32)
+    # No eigenvalue is above the trace, which is the number of positives.
+    exact = np.trace(gram, dtype=np.float64) > _WELL_CONDITIONED * strength
+    kind = np.dtype(np.float64 if exact else np.float32)
+    potrf, potri = lapack.get_lapack_funcs(("potrf", "potri"), dtype=kind)
     # Its transpose is the same matrix, and has the order of LAPACK.
-    of_lapack = gram.T.astype(np.float64, order="F")
+    of_lapack: np.ndarray = gram.T.astype(kind, order="F")
     of_lapack[np.diag_indices_from(gram)] += strength
-    factor, failed = lapack.dpotrf(of_lapack, lower=1, overwrite_a=1)
-    found, wrong = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    factor, failed = potrf(of_lapack, lower=1, overwrite_a=1)
+    found, wrong = potri(factor, lower=1, overwrite_c=1)
     if failed or wrong:
         raise ValueError(f"a Gram matrix with strength {strength:g} is not positive definite")
     # One half of it has been written, and is mirrored a strip at a time.
-    inverse = found.T.astype(np.float32, order="C")
+    inverse = found.T.astype(np.float32, order="C", copy=False)
     for start in range(0, len(inverse), _STRIP):
         end = start + _STRIP
         corner = inverse[start:end, start:end]

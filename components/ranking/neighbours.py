@@ -9,7 +9,9 @@ movies that have a user in common.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -51,17 +53,17 @@ def fit(
     users: np.ndarray,
     movies: np.ndarray,
     shape: tuple[int, int],
-    shrinkage: float,
+    shrinkages: Sequence[float],
     number: int,
     memory_mb: int,
-) -> Neighbours:
-    """Finds the neighbours among the positives of a log.
+) -> list[Neighbours]:
+    """Finds the neighbours among the positives of a log, by each shrinkage: the pairs are counted once for all.
 
     Args:
         users: int (N,), of the positives; a pair that comes twice counts once.
         movies: int (N,).
         shape: U and M.
-        shrinkage: Of the cosines, 0 or more.
+        shrinkages: Of the cosines, 0 or more.
         number: Neighbours of each movie, at most.
         memory_mb: Memory for the pairs of one chunk of movies, were each to have a user in common with all others.
     """
@@ -69,30 +71,31 @@ def fit(
     positives.data[:] = 1
     of_movie = positives.T.tocsr()
     roots = np.sqrt(np.diff(of_movie.indptr)).astype(np.float32)
-    data, indices, lengths = [], [], np.zeros(shape[1], np.int64)
+    rows: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in shrinkages]
     chunk = max(memory_mb * 2**20 // (_PAIR_BYTES * max(shape[1], 1)), 1)
     for start in range(0, shape[1], chunk):
         together = (of_movie[start : start + chunk] @ positives).tocsr()
-        for row, (first, last) in enumerate(
-            zip(together.indptr[:-1], together.indptr[1:], strict=True), start
-        ):
-            others = together.indices[first:last]
-            cosines = together.data[first:last] / (roots[row] * roots[others] + shrinkage)
-            cosines[others == row] = -1  # no neighbour of itself
-            # Of equal ones the first by code, whatever the order in which a product has them.
-            best = np.argpartition(-cosines, number)[:number] if len(cosines) > number else slice(None)
-            others, cosines = others[best], cosines[best]
-            order = np.lexsort((others, -cosines))
-            order = order[cosines[order] > 0]
-            data.append(cosines[order])
-            indices.append(others[order])
-            lengths[row] = len(order)
-    found = sparse.csr_matrix(
-        (
-            np.concatenate([*data, np.zeros(0, np.float32)]),
-            np.concatenate([*indices, np.zeros(0, np.int32)]),
-            np.concatenate([[0], np.cumsum(lengths)]),
-        ),
-        (shape[1], shape[1]),
-    )
-    return Neighbours(positives, found)
+        for row, (first, last) in enumerate(pairwise(together.indptr), start):
+            others, both = together.indices[first:last], together.data[first:last]
+            root = roots[row] * roots[others]
+            both[others == row] = -1  # no neighbour of itself
+            for found, shrinkage in zip(rows, shrinkages, strict=True):
+                found.append(_nearest(others, both / (root + np.float32(shrinkage)), number))
+    return [Neighbours(positives, _matrix(found, shape[1])) for found in rows]
+
+
+def _nearest(others: np.ndarray, cosines: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of one movie's pairs the `number` nearest, nearest first: the others, and the cosines."""
+    # Of equal ones the first by code, whatever the order in which a product has them.
+    best = np.argpartition(-cosines, number)[:number] if len(cosines) > number else slice(None)
+    others, cosines = others[best], cosines[best]
+    order = np.lexsort((others, -cosines))
+    order = order[cosines[order] > 0]
+    return others[order], cosines[order]
+
+
+def _matrix(rows: list[tuple[np.ndarray, np.ndarray]], movies: int) -> sparse.csr_matrix:
+    lengths = [len(others) for others, _ in rows]
+    indices = np.concatenate([*(others for others, _ in rows), np.zeros(0, np.int32)])
+    cosines = np.concatenate([*(cosines for _, cosines in rows), np.zeros(0, np.float32)])
+    return sparse.csr_matrix((cosines, indices, np.concatenate([[0], np.cumsum(lengths)])), (movies, movies))

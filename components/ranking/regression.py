@@ -59,8 +59,10 @@ class Biases:
         return expit(logits)
 
     def scores(self, users: np.ndarray, movies: np.ndarray) -> np.ndarray:
-        """Logits of B users for movies (C,), but for what is the same for all of a user's movies; float64 (B, C)."""
-        return self.movies[movies] + self.genres[users] @ self.member[movies].T.astype(np.float32)
+        """Logits of B users for movies (C,), but for what is the same for all of a user's movies; float32 (B, C)."""
+        found: np.ndarray = self.genres[users] @ self.member[movies].T.astype(np.float32)
+        found += self.movies[movies].astype(np.float32)
+        return found
 
 
 class Regression:
@@ -78,21 +80,23 @@ class Regression:
     def __init__(self, ratings: Ratings, num_users: int, member: np.ndarray) -> None:
         self._member, self._num_users = member, num_users
         order = np.argsort(ratings.users, kind="stable")
-        users, self._movies = ratings.users[order], ratings.movies[order]
-        self._liked = ratings.liked[order].astype(np.float64)
+        users, self._movies = ratings.users[order], ratings.movies[order].astype(np.int32, copy=False)
+        self._sign = np.where(ratings.liked[order], np.float32(1), np.float32(-1))
         # The first column is of the user's bias.
         columns = np.column_stack([np.ones(len(member), bool), member])
         sets, set_of_movie = np.unique(columns, axis=0, return_inverse=True)
         self._sets = sets.astype(np.float64)
+        self._member_of_set = sets.astype(np.float32).T
         at_once = min(_CELLS // max(len(sets), 1), _ROWS * num_users // max(len(users), 1))
         bounds = np.append(np.arange(0, num_users, max(at_once, 1)), num_users)
-        starts = np.searchsorted(users, bounds)
+        starts = np.searchsorted(users, bounds.astype(users.dtype))  # else all users are cast
         self._blocks = [
             (slice(*of_users), slice(*rows))
             for of_users, rows in zip(pairwise(bounds), pairwise(starts), strict=True)
         ]
-        first = np.repeat(bounds[:-1], np.diff(starts))
-        self._cells = (users - first) * len(sets) + set_of_movie.reshape(-1)[self._movies]
+        self._cells = set_of_movie.reshape(-1).astype(np.int32)[self._movies]
+        for of_users, rows in self._blocks:
+            self._cells[rows] += ((users[rows] - of_users.start) * len(sets)).astype(np.int32)
 
     # Threads that wait for the next of many small products take more CPU seconds than the products.
     @threadpool_limits.wrap(limits=1, user_api="blas")
@@ -105,35 +109,41 @@ class Regression:
             start: Where to start.
         """
         num_movies, num_genres = self._member.shape
-        number = max(len(self._liked), 1)
+        number = max(len(self._sign), 1)
         of_user = slice(1, 1 + self._num_users * (1 + num_genres))
         of_movie = slice(of_user.stop, None)
-        counts = np.empty(of_user.stop + num_movies)
-        self._sums(np.ones(len(self._liked)), counts)
+        counts = np.zeros(of_user.stop + num_movies)
+        for users, rows in self._blocks:
+            places = self._cells[rows].astype(np.intp), self._movies[rows].astype(np.intp)
+            self._add(np.ones(len(places[0])), users, *places, counts)
         penalty = np.full(len(counts), 1 / c)
         penalty[0] = 0
         _by_user(penalty[of_user], num_genres)[:, 1:] = 1 / c_genre
         # In units in which the curvature is about 1 for all: a user's count is hundreds of times another's, and L-BFGS
         # would take several times the steps.
         scale = 1 / np.sqrt(np.maximum(counts / 4 + penalty, 1e-12))
-        error = np.empty(len(self._liked))
 
         def loss(scaled: np.ndarray) -> tuple[float, np.ndarray]:
             weights = scaled * scale
-            by_user, of_movies = _by_user(weights[of_user], num_genres), weights[of_movie]
-            value = penalty @ weights**2 / 2
+            value, gradient = penalty @ weights**2 / 2, penalty * weights
+            # What is of a row is float32, what is summed over rows float64.
+            short = weights.astype(np.float32)
+            by_user, of_movies = _by_user(short[of_user], num_genres), short[of_movie]
             for users, rows in self._blocks:
-                table = by_user[users] @ self._sets.T
-                logits = weights[0] + table.reshape(-1)[self._cells[rows]]
-                logits += of_movies[self._movies[rows]]
-                liked = self._liked[rows]
-                # exp of what is below 0 alone, once for both: log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)).
-                small = np.exp(-np.abs(logits))
-                value += np.maximum(logits, 0).sum() + np.log1p(small).sum() - liked @ logits
-                error[rows] = np.where(logits >= 0, 1, small) / (1 + small) - liked
-            gradient = np.empty(len(weights))
-            self._sums(error, gradient)
-            gradient += penalty * weights
+                table = by_user[users] @ self._member_of_set
+                table += short[0]
+                cells, movies = self._cells[rows].astype(np.intp), self._movies[rows].astype(np.intp)
+                logits = table.reshape(-1).take(cells)
+                logits += of_movies.take(movies)
+                sign = self._sign[rows]
+                logits *= sign
+                # log(1 + exp(-x)) = log(1 + exp(-|x|)) - min(x, 0), whose exp does not overflow.
+                rest = np.log1p(np.exp(-np.abs(logits))) - np.minimum(logits, 0)
+                value += rest.sum(dtype=np.float64)
+                # 1 / (1 + exp(x)) = (1 - tanh(x / 2)) / 2
+                logits *= 0.5
+                error = (np.tanh(logits) - 1) * 0.5 * sign
+                self._add(error.astype(np.float64), users, cells, movies, gradient)
             return value / number, gradient * scale / number
 
         first = np.zeros(len(counts))
@@ -154,16 +164,17 @@ class Regression:
             c_genre,
         )
 
-    def _sums(self, of_rows: np.ndarray, sums: np.ndarray) -> None:
-        """Writes the sums of a column (N,) over the rows of each weight to `sums`."""
+    def _add(
+        self, of_rows: np.ndarray, users: slice, cells: np.ndarray, movies: np.ndarray, sums: np.ndarray
+    ) -> None:
+        """Adds the sums of a column over a block's rows, float64, to those of each weight in `sums`."""
         num_movies, num_genres = self._member.shape
-        sums[0] = of_rows.sum()
-        by_user = _by_user(sums[1 : len(sums) - num_movies], num_genres)
-        for users, rows in self._blocks:
-            number = (users.stop - users.start) * len(self._sets)
-            cells = np.bincount(self._cells[rows], of_rows[rows], number)
-            by_user[users] = cells.reshape(-1, len(self._sets)) @ self._sets
-        sums[len(sums) - num_movies :] = np.bincount(self._movies, of_rows, num_movies)
+        first_movie = len(sums) - num_movies
+        table = np.bincount(cells, of_rows, (users.stop - users.start) * len(self._sets))
+        sums[0] += of_rows.sum()
+        by_user = _by_user(sums[1:first_movie], num_genres)
+        by_user[users] += table.reshape(-1, len(self._sets)) @ self._sets
+        sums[first_movie:] += np.bincount(movies, of_rows, num_movies)
 
 
 def _by_user(weights: np.ndarray, num_genres: int) -> np.ndarray:

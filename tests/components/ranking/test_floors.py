@@ -55,6 +55,20 @@ def test_what_is_watched_together_is_found(floor):
         assert fit(*none, 80, np.arange(40), 40, *memory).scores(np.array([1])).shape == (1, 40)
 
 
+def test_eval_is_judged_the_same_in_blocks_of_users(monkeypatch):
+    train, evaluation = simulated(1500), simulated(300, seed=1)
+    scores = np.random.default_rng(2).random((60, 40))
+    figures = []
+    for at_once in (1 << 24, 7 * 40, 1):
+        monkeypatch.setattr(floors, "_JUDGED_SCORES", at_once)
+        judge = floors._judge(train, evaluation, 60, np.arange(0, 40, 2), 40)
+        asked = []
+        figures.append(judge(lambda users, asked=asked: asked.append(len(users)) or scores[users]))
+        assert max(asked) <= max(at_once // 40, 1)
+    assert figures == [figures[0]] * 3
+    assert 0 < figures[0] < 1
+
+
 def test_movie_mean_is_drawn_towards_the_share_of_all():
     train, evaluation = simulated(2000), simulated(300, seed=1)
     means = floors.movie_mean(train, evaluation, 41)

@@ -48,6 +48,19 @@ def test_products_with_the_scores_need_no_matrix_of_them(users, movies):
     np.testing.assert_allclose(fitted.transposed_times(left), scores.T @ left, atol=1e-4)
 
 
+@pytest.mark.parametrize(("strength", "precise"), [(3.0, False), (0.02, True)])
+def test_a_matrix_near_to_singular_is_inverted_in_double(strength, precise):
+    """Movies of the same users: in float32 the factor would be of rounding errors alone."""
+    x = np.repeat(positives(60, 15), 4, axis=1)
+    exact = np.trace(x.T @ x) > item_item._WELL_CONDITIONED * strength
+    assert exact == precise
+    found = item_item._inverse((x.T @ x).astype(np.float32), strength)
+    expected = np.linalg.inv(x.T @ x + strength * np.eye(60))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
+    np.testing.assert_array_equal(found, found.T)
+
+
 def test_of_full_rank_the_vectors_give_the_scores_and_of_a_low_one_the_nearest():
     x = positives(40, 12)
     fitted = item_item.fit(*np.nonzero(x), x.shape, 3.0)
@@ -59,6 +72,16 @@ def test_of_full_rank_the_vectors_give_the_scores_and_of_a_low_one_the_nearest()
     few = item_item.low_rank(fitted, 3, seed=1)
     left, values, right = np.linalg.svd(scores)
     np.testing.assert_allclose(few[0] @ few[1].T, (left[:, :3] * values[:3]) @ right[:3], atol=1e-3)
+
+
+@pytest.mark.parametrize(("users", "movies"), [(60, 15), (15, 60)], ids=["more users", "more movies"])
+def test_strengths_tried_one_after_the_other_do_not_touch_each_other(users, movies):
+    x = positives(users, movies)
+    tried = item_item.fits(*np.nonzero(x), x.shape)
+    for strength in (3.0, 50.0, 3.0):
+        np.testing.assert_allclose(
+            tried(strength).scores(np.arange(users)), by_definition(x, strength), atol=2e-5
+        )
 
 
 def test_beyond_a_size_the_most_frequent_movies_alone_have_a_part():

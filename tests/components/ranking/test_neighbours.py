@@ -12,7 +12,8 @@ LIKES = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 1, 0]])
 
 
 def fitted(shrinkage: float = 0.0, number: int = 4, likes=LIKES, memory_mb: int = 1) -> neighbours.Neighbours:
-    return neighbours.fit(*np.nonzero(likes), likes.shape, shrinkage, number, memory_mb)
+    (found,) = neighbours.fit(*np.nonzero(likes), likes.shape, [shrinkage], number, memory_mb)
+    return found
 
 
 def test_cosines_by_hand():
@@ -39,9 +40,15 @@ def test_each_movie_has_its_nearest_alone():
     np.testing.assert_array_equal(fitted().nearest(1).cosines.toarray(), few.cosines.toarray())
 
 
+def test_several_shrinkages_are_each_as_alone():
+    found = neighbours.fit(*np.nonzero(LIKES), LIKES.shape, [0.0, 10.0], 2, 1)
+    for of, shrinkage in zip(found, (0.0, 10.0), strict=True):
+        np.testing.assert_array_equal(of.cosines.toarray(), fitted(shrinkage, 2).cosines.toarray())
+
+
 def test_a_pair_that_comes_twice_counts_once():
     users, movies = np.nonzero(LIKES)
-    twice = neighbours.fit(np.repeat(users, 2), np.repeat(movies, 2), LIKES.shape, 0.0, 4, 1)
+    (twice,) = neighbours.fit(np.repeat(users, 2), np.repeat(movies, 2), LIKES.shape, [0.0], 4, 1)
     np.testing.assert_array_equal(twice.cosines.toarray(), fitted().cosines.toarray())
 
 
