@@ -67,7 +67,7 @@ def reference(
     cold = module.cold_ids[: len(user[few])]
     of_cold = module.transformed(tf.fill([len(cold)], ""), tf.constant(cold, tf.string))
     extended = _predicted(
-        module.likes, user[few][: len(cold)], *(of_cold[key].numpy() for key in (MOVIE, GENRES, YEAR))
+        module.models.likes, user[few][: len(cold)], *(of_cold[key].numpy() for key in (MOVIE, GENRES, YEAR))
     )
     known_users, stranger = users[user], [UNKNOWN_USER] * len(user[few])
     near = np.unique(movie)

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -157,17 +158,14 @@ class Serving(tf.Module):
         )
         ids = tf.constant([*catalogue, *self.cold_ids], tf.string)
         rows = self.transformed(tf.fill(tf.shape(ids), ""), ids)
-        columns = cold_start.design(
-            rows[GENRES].numpy(),
-            rows[YEAR].numpy(),
-            transform.num_buckets_for_transformed_feature(GENRES),
-        )
+        size = transform.num_buckets_for_transformed_feature(GENRES)
+        columns = cold_start.design(rows[GENRES].numpy(), rows[YEAR].numpy(), size)
         known, cold = columns[: len(catalogue)], columns[len(catalogue) :]
-        self.likes = cold_start.with_cold_movies(likes.model, known, likes.crowd.counts, cold)
+        asked = cold_start.with_cold_movies(likes.model, known, likes.crowd.counts, cold)
         if likes.blend:
             other = cold_start.with_cold_movies(likes.other, known, crowd.counts, cold)
-            self.likes = blended(self.likes, other, likes.blend)
-        self._inputs = [tensor.name for tensor in self.likes.inputs]
+            asked = blended(asked, other, likes.blend)
+        self._inputs = [tensor.name for tensor in asked.inputs]
         of_cold = cold_start.cold_probability(likes.crowd, known, cold)
         # Variables, not constants: a graph is limited to 2 GB.
         self._means = tf.Variable(np.append(likes.crowd.probability, of_cold), trainable=False, name="means")
@@ -177,7 +175,6 @@ class Serving(tf.Module):
             key: tf.Variable(rows[key][: len(catalogue)], trainable=False, name=f"catalogue_{key}")
             for key in (MOVIE, GENRES, YEAR)
         }
-
         of_catalogue = {key: values.numpy() for key, values in self.catalogue.items()}
         self._same = likes is retrieval
         told = {RETRIEVES: (model, crowd.blend)}
@@ -198,8 +195,11 @@ class Serving(tf.Module):
             for name, of in self.products.items()
             if of
         }
-        # The model itself, where there is no table of it.
-        self.retrieval = None if RETRIEVES in self._tables else self.likes if self._same else model
+        # The model itself, where there is no table of it. A namespace is not saved: of Keras a graph needs variables
+        # alone, and to save all else takes a third of a CPU second.
+        retrieves = None if RETRIEVES in self._tables else asked if self._same else model
+        self.models = SimpleNamespace(likes=asked, retrieval=retrieves)
+        self._variables = [variable.value for of in (asked, retrieves) if of for variable in of.variables]
 
         # The out-of-vocabulary buckets have neither genres nor a year.
         nothing = {GENRES: -1, YEAR: 0}
@@ -343,7 +343,7 @@ class Serving(tf.Module):
     def _prediction(self, rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """What `predict` answers, for transformed features."""
         known_user = rows[USER] < self._num_users
-        own = tf.reshape(self.likes({key: rows[key] for key in self._inputs}, training=False), [-1])
+        own = tf.reshape(self.models.likes({key: rows[key] for key in self._inputs}, training=False), [-1])
         return {
             "probability": tf.where(known_user, own, tf.gather(self._means, rows[MOVIE])),
             "known_user": known_user,
@@ -358,7 +358,7 @@ class Serving(tf.Module):
         movies = {key: tf.identity(values) for key, values in self.catalogue.items()}
         # User by user, as all rows of a batch at once may not fit the memory.
         scores = tf.map_fn(
-            lambda user: all_pairs(self.retrieval, {USER: user[None]}, movies),
+            lambda user: all_pairs(self.models.retrieval, {USER: user[None]}, movies),
             users,
             fn_output_signature=tf.float32,
         )

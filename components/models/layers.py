@@ -26,7 +26,7 @@ class IdEmbedding(keras.layers.Embedding):
     log of few rows an id as on one of many. None is for features of few values, such as years: there the mean w of the
     rows is 1. It is added in training only: the validation loss is the plain log-loss.
 
-    Shapes: integers (B,) -> floats (B, output_dim).
+    Shapes: integers (B,), -1 in a row that fills a batch -> floats (B, output_dim).
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class IdEmbedding(keras.layers.Embedding):
         vectors = super().call(inputs)
         if training and self.l2:
             weights = ops.take(ops.convert_to_tensor(self.penalty_weights), inputs)
+            weights = ops.where(inputs >= 0, weights, 0.0)
             self.add_loss(self.l2 * ops.mean(weights * ops.sum(ops.square(vectors), axis=-1)))
         return vectors
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import keras
@@ -21,9 +21,10 @@ from components.models import (
 from components.models.hyperparameters import ModelConfig
 from components.models.layers import IdEmbedding
 from components.trainer.joining import Joined, choose, join, joins
-from components.trainer.losses import TASKS, Task
+from components.trainer.losses import TASKS
 from components.trainer.rows import MOVIE, Arrays, Rows
-from components.trainer.steps import Program, compiled
+from components.trainer.steps import Program, compiled, given
+from components.trainer.tasks import Task
 from components.trainer.validation import NDCG, RankingValidation, adjust, calibrate, like_validation, predict
 from components.trainer.warm_start import layer_weights
 
@@ -39,13 +40,25 @@ Start = Callable[[keras.Model], None]
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is trained, from the same start each time."""
+    """What is trained, from the same start each time.
+
+    Attributes:
+        config: How.
+        model: What.
+        task: On which rows.
+        program: By which steps.
+        epochs: For how many epochs.
+        built: The variables of the model, before it knew of any rows.
+        first: What they start from.
+    """
 
     config: ModelConfig
     model: keras.Model
     task: Task
     program: Program
     epochs: int
+    built: list[np.ndarray]
+    first: list[np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -157,7 +170,7 @@ def fit(
     ranking = RankingValidation(train, held) if config.objective == "interaction" else None
     validate = ranking or like_validation(train, held)
     tried: list[tuple[float, int, float, _Trained]] = []
-    plan = _plan(config, sizes, train, epochs, start)
+    plan = _plan(config, sizes, train, epochs, start, len(train) + len(held) if config.refit else 0)
     for factor in config.l2_factors:
         before = sum(len(found.metrics["loss"]) for *_, found in tried)
         found = _train(plan, factor, (validate, monitor, sign), _after(before, on_epoch))
@@ -178,7 +191,7 @@ def fit(
     if config.refit:
         # Fitted on rows that are not trained on yet; a joined model is calibrated as a whole instead.
         calibration = None if joined else calibrate(config, model, train, held)
-        plan = _plan(config, sizes, train + held, best, start)
+        plan = _begun(config, model, plan.built, train + held, best, start, plan)
         model, again = plan.model, _train(plan, factor, None, None)
         spent, seen = spent + again.seconds, seen + again.examples
         adjust(config, model)
@@ -216,16 +229,45 @@ def _after(epochs: int, observer: Observer | None) -> Observer | None:
     return lambda epoch, metrics: observer(epochs + epoch, metrics)
 
 
-def _plan(config: ModelConfig, sizes: VocabularySizes, rows: Rows, epochs: int, start: Start | None) -> _Plan:
+def _plan(
+    config: ModelConfig, sizes: VocabularySizes, rows: Rows, epochs: int, start: Start | None, others: int = 0
+) -> _Plan:
+    """With a program that may serve another training, on so many rows, too."""
     keras.utils.set_random_seed(config.seed)
     model = build_model(config, sizes)
+    return _begun(config, model, _values(model), rows, epochs, start, others=others)
+
+
+def _begun(
+    config: ModelConfig,
+    model: keras.Model,
+    built: list[np.ndarray],
+    rows: Rows,
+    epochs: int,
+    start: Start | None,
+    before: _Plan | None = None,
+    others: int = 0,
+) -> _Plan:
+    """A model as it was built, with what it knows of rows before training; by the program of the plan before."""
+    _set(model, built)
     adapt(model, config, rows)
     if start:
         start(model)
-    task = TASKS[config.objective, config.loss](config, model, rows)
+    others = before.task.examples if before else others
+    task = TASKS[config.objective, config.loss](config, model, rows, others)
     if config.max_steps:
         epochs = min(epochs, max(config.max_steps // task.steps, _FEWEST_EPOCHS))
-    return _Plan(config, model, task, compiled(model, config, task, epochs), epochs)
+    program = before.program if before else compiled(model, config, task)
+    return _Plan(config, model, task, program, epochs, built, _values(model))
+
+
+def _values(model: keras.Model) -> list[np.ndarray]:
+    return [variable.value.numpy() for variable in model.variables]
+
+
+def _set(model: keras.Model, values: Sequence[np.ndarray]) -> None:
+    for variable, value in zip(model.variables, values, strict=True):
+        variable.value.assign(value)
 
 
 def _train(
@@ -237,15 +279,18 @@ def _train(
     """Trains the plan's model from its start, with its penalties times a factor."""
     config, model, task = plan.config, plan.model, plan.task
     plan.program.restart()
+    _set(model, plan.first)
+    asked = given(task, plan.epochs)
     random, strength = np.random.default_rng(config.seed), tf.constant(factor, tf.float32)
     recorded: dict[str, list[float]] = {}
     best, best_epoch, weights, spent = math.inf, 0, None, 0.0
     for epoch in range(1, plan.epochs + 1):
         began = time.process_time()
         losses = []
-        for arrays, order in task.parts(random):
+        for arrays, order, steps in task.parts(random):
             data = {key: tf.constant(values) for key, values in arrays.items()}
-            losses.append((float(plan.program.run(data, tf.constant(order, tf.int32), strength)), len(order)))
+            taken = tf.constant(order, tf.int32), tf.constant(steps)
+            losses.append((float(plan.program.run(data, *taken, strength, asked)), steps))
         spent += time.process_time() - began
         found = {"loss": sum(loss * steps for loss, steps in losses) / sum(steps for _, steps in losses)}
         if validation:

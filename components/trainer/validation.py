@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from scipy.optimize import brentq, minimize_scalar
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from components.models import (
     CALIBRATION,
@@ -39,6 +39,9 @@ _TRAIN_SAMPLE = 50_000  # rows that the training loss is measured on
 _VALIDATION_USERS = 2_000
 
 
+_MOST_SHARE = 1 - 1e-6  # of the movies that a user watches
+
+
 def log_loss(y: np.ndarray, p: np.ndarray) -> float:
     """Mean binary cross-entropy of probabilities, as Keras clips them. Any equal shapes."""
     return float(metrics.log_losses(np.asarray(y) > 0.5, p).mean())
@@ -60,10 +63,17 @@ def like_validation(train: Rows, held: Rows) -> Callable[[keras.Model], dict[str
         train.sizes,
     )
 
+    both = seen + held
+
+    # Traced for the first epoch: to call the layers one by one takes twice as long.
+    @tf.function(autograph=False, reduce_retracing=True)
+    def answer(model: keras.Model, x: dict[str, tf.Tensor]) -> tf.Tensor:
+        return model(x, training=False)
+
     def validate(model: keras.Model) -> dict[str, float]:
         found: dict[str, float] = {}
-        for prefix, rows in (("train", seen), ("val", held)):
-            p = predict(model, rows)
+        answers = predict(model, both, answer)
+        for prefix, rows, p in (("train", seen, answers[: len(seen)]), ("val", held, answers[len(seen) :])):
             found |= {f"{prefix}_loss": log_loss(rows.y, p), f"{prefix}_auc": auc(rows.y, p)}
         return found
 
@@ -134,8 +144,12 @@ def calibrate(config: ModelConfig, model: keras.Model, train: Rows, held: Rows |
         few = np.random.default_rng(0).permutation(len(users))[:_VALIDATION_USERS]
         scores = score_catalogue(model, train, users[few], core=True)
         movies = np.bincount(train.x[MOVIE], minlength=train.sizes.movie_id) > 0
-        scores, share = scores[:, movies], counts[few].mean() / movies.sum()
-        offset = float(brentq(lambda b: expit(scores + b).mean() - share, -1e3, 1e3, xtol=1e-4))
+        scores, share = scores[:, movies], min(counts[few].mean() / movies.sum(), _MOST_SHARE)
+        # Where the greatest, or the least, has that probability.
+        ends = sorted(float(logit(share) - end) for end in (scores.max(), scores.min()))
+        offset = float(
+            brentq(lambda b: expit(scores + b).mean() - share, ends[0] - 1, ends[1] + 1, xtol=1e-4)
+        )
     elif config.temperature and held is not None:
         p = np.clip(predict(model, held).astype(np.float64), 1e-7, 1 - 1e-7)
         raw = np.log(p) - np.log1p(-p)
@@ -146,14 +160,19 @@ def calibrate(config: ModelConfig, model: keras.Model, train: Rows, held: Rows |
     return slope, offset
 
 
-def predict(model: keras.Model, rows: Rows) -> np.ndarray:
-    """Probabilities of rows, float32 (N,)."""
+def predict(
+    model: keras.Model,
+    rows: Rows,
+    answer: Callable[[keras.Model, dict[str, tf.Tensor]], tf.Tensor] | None = None,
+) -> np.ndarray:
+    """Probabilities of rows, float32 (N,), by the model or what calls it."""
+    answer = answer or (lambda model, x: model(x, training=False))
     parts = []
     for start in range(0, len(rows), _PREDICTED_ROWS):
         at = slice(start, start + _PREDICTED_ROWS)
         x = {key: tf.constant(values[at]) for key, values in rows.x.items()}
         x |= rows.movie_inputs(x[MOVIE])
-        parts.append(model({tensor.name: x[tensor.name] for tensor in model.inputs}, training=False).numpy())
+        parts.append(answer(model, {tensor.name: x[tensor.name] for tensor in model.inputs}).numpy())
     return np.concatenate(parts).reshape(-1)
 
 

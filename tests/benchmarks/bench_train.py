@@ -156,7 +156,10 @@ def materialised(split: str, output: Any) -> tuple[list[str], int]:
     layer, raw = output.transform_features_layer(), output.raw_feature_spec()
     converter = tensor_to_arrow.TensorsToRecordBatchConverter(
         {
-            key: tf.type_spec_from_value(value)
+            # Of any number of rows, where that of a value has its own.
+            key: tf.SparseTensorSpec([None, None], value.dtype)
+            if isinstance(value, tf.SparseTensor)
+            else tf.TensorSpec([None], value.dtype)
             for key, value in layer(tf.io.parse_example(tf.constant([], tf.string), raw)).items()
         }
     )

@@ -128,6 +128,17 @@ def similar(exported, movies: list[str], k: int) -> dict[str, np.ndarray]:
 PAIRS = [(user, movie) for user in USERS for movie in [*MOVIES, "nowhere"]]
 
 
+def test_of_keras_the_variables_alone_are_saved(exported):
+    """Layers and models are objects that nobody asks for; most of the time of a save went to them."""
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    saved = SavedModel.FromString((Path(exported.path) / "saved_model.pb").read_bytes())
+    nodes = saved.meta_graphs[0].object_graph_def.nodes
+    names = {child.local_name for node in nodes for child in node.children}
+    assert {"_means", "_variables"} <= names
+    assert not {"_inbound_nodes", "_layers"} & names
+
+
 def test_predict_is_the_model_in_process(exported, transformed):
     known = [(user, movie) for user, movie in PAIRS if user != "zoe" and movie != "m9"]
     np.testing.assert_allclose(predict(exported, known), in_process(exported, transformed, known), rtol=1e-5)

@@ -1,4 +1,4 @@
-"""The softmax: over the whole catalogue, over a sample of it, and at a cost that follows the data."""
+"""The losses of likes: what fills a batch up counts nothing."""
 
 from __future__ import annotations
 
@@ -7,85 +7,40 @@ import pytest
 import tensorflow as tf
 
 from components.models import VocabularySizes, build_model, config_of
-from components.models.dot_product import DotProductConfig
-from components.trainer import losses
+from components.trainer.losses import TASKS
 from components.trainer.rows import MOVIE, USER, Rows
-from components.trainer.training import adapt, fit
+from components.trainer.steps import given
+from components.trainer.training import adapt
 
-SIZES = VocabularySizes(user_id=301, movie_id=121, genres=1)
-RANKS = {"objective": "interaction", "item_item": 0, "refit": False}
-
-
-def taste(seed: int, ratings: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Users watch movies of the third of the catalogue that is theirs, four times of five."""
-    random = np.random.default_rng(seed)
-    users = np.repeat(np.arange(300), ratings)
-    own = np.where(random.random(len(users)) < 0.8, users % 3, random.integers(0, 3, len(users)))
-    movies = 3 * random.integers(0, 40, len(users)) + own
-    return {USER: users, MOVIE: movies}, np.ones(len(users))
+SIZES = VocabularySizes(user_id=41, movie_id=51, genres=4)
 
 
-def softmax(**settings: object) -> tuple[DotProductConfig, losses.Task]:
-    config = config_of("dot_product", **RANKS, **settings)
-    rows = Rows.of(config, SIZES, *taste(0, 8), None)
+def rows(number: int) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray]]:
+    random = np.random.default_rng(0)
+    x = {USER: random.integers(0, 40, number), MOVIE: random.integers(0, 50, number)}
+    of_movie = {"genres_xf": random.integers(-1, 4, (51, 2)), "year_xf": random.integers(0, 9, 51)}
+    return x, random.integers(0, 2, number), of_movie
+
+
+@pytest.mark.parametrize("name", ["dot_product", "two_tower", "genre_mlp", "neumf"])
+def test_rows_that_fill_a_batch_count_nothing(name):
+    """Loss and gradients of steps as wide as those of a longer log are those of the own rows."""
+    config = config_of(name, batch_size=32, embedding_init=0.5, embedding_l2=0.3)
+    of = Rows.of(config, SIZES, *rows(330))
     model = build_model(config, SIZES)
-    adapt(model, config, rows)
-    return config, losses.TASKS["interaction", "softmax"](config, model, rows)
-
-
-def loss_of(task: losses.Task) -> float:
-    """That of the first batch of an epoch."""
-    arrays, order = next(task.parts(np.random.default_rng(0)))
-    batch = {key: tf.gather(tf.constant(values), order[0]) for key, values in arrays.items()}
-    return float(task.loss(batch, tf.constant(0), tf.constant(1.0)))
-
-
-def test_a_sampled_softmax_is_that_of_the_whole_catalogue_on_average():
-    """One step of all users, before any training: each movie drawn stands for those that are not."""
-    everything = {"batch_size": 300, "embedding_init": 1.0}
-    _, full = softmax(**everything)
-    whole = loss_of(full)
-    config = config_of("dot_product", **RANKS, **everything, softmax_sample=30)
-    x, y = taste(0, 8)
-    few = np.isin(x[MOVIE], np.arange(30))  # what the users have rated, of a catalogue of 120
-    rows = Rows.of(config, SIZES, {key: of[few] for key, of in x.items()}, y[few], None)
-    model = build_model(config, SIZES)
-    adapt(model, config, rows)
-    baskets = losses._Baskets.of(config, rows)
-
-    def sampled(size: int, seed: int) -> float:
-        of = config.model_copy(update={"softmax_sample": size})
-        task = losses._sampled_softmax(of, model, rows, baskets, np.arange(120), 300)
-        arrays, _ = next(task.parts(np.random.default_rng(seed)))
-        batch = {key: tf.constant(values[:1]) for key, values in arrays.items()}
-        return float(task.loss(batch, tf.constant(0), tf.constant(1.0)))
-
-    exact = sampled(1000, 0)  # all others are drawn
-    draws = [sampled(30, seed) for seed in range(20)]
-    assert np.isfinite(whole)
-    assert np.std(draws) > 1e-6
-    assert np.mean(draws) == pytest.approx(exact, rel=0.002)
-
-
-def test_a_sampled_softmax_learns_what_the_whole_one_learns():
-    reached = []
-    for sample in (1000, 20):
-        config = config_of("dot_product", **RANKS, softmax_sample=sample)
-        _, history = fit(config, SIZES, *taste(0, 8), *taste(1, 3))
-        reached.append(history.best["val_ndcg@10"])
-    print(reached)
-    assert reached[1] > 0.9 * reached[0] > 0.05
-
-
-def test_batches_grow_and_epochs_are_fewer_on_a_large_log_unless_somebody_has_set_them():
-    config, task = softmax(max_steps=200)
-    assert task.steps == 5  # 300 users in batches of 64
-    _, history = fit(config, SIZES, *taste(0, 8), *taste(1, 3))
-    assert len(history.metrics["loss"]) == 40
-    _, history = fit(config.model_copy(update={"max_steps": 60}), SIZES, *taste(0, 8), *taste(1, 3))
-    assert len(history.metrics["loss"]) == 12
-    _, few = softmax(batch_size=1, max_steps=200)
-    assert few.steps == 60  # of 5 users, as an epoch has 64 at most
-    assert config_of("dot_product", **RANKS).max_steps
-    assert config_of("dot_product", **RANKS, epochs=40).max_steps is None
-    assert config_of("dot_product", **RANKS, batch_size=1).max_steps is None
+    adapt(model, config, of)
+    found = []
+    for others in (0, 500):
+        task = TASKS["like", "binary"](config, model, of, others)
+        arrays, order, steps = next(task.parts(np.random.default_rng(0)))
+        assert steps == task.steps == 11
+        filled = {key: tf.gather(tf.constant(values), order[0]) for key, values in arrays.items()}
+        with tf.GradientTape() as tape:
+            loss = task.loss(filled, tf.constant(0), tf.constant(1.0), given(task, 1))
+        gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
+        found.append((order.shape, [loss, *map(tf.convert_to_tensor, gradients)]))
+    (own, alone), (wide, together) = found
+    assert own == (11, 30)
+    assert wide == (16, 32)
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)

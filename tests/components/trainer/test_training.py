@@ -209,7 +209,7 @@ def test_steps_of_likes_grow_with_the_root_of_a_large_log_unless_somebody_has_se
     def steps(rows: int, **settings: object) -> int:
         config = config_of("dot_product", **settings)
         of = Rows.of(config, SIZES, *taste(rows, 0), None)
-        return losses.TASKS["like", "binary"](config, build_model(config, SIZES), of).steps
+        return losses.TASKS["like", "binary"](config, build_model(config, SIZES), of, 0).steps
 
     assert config_of("dot_product").batch_size == 1024
     assert steps(128 * 1024) == 128

@@ -198,8 +198,9 @@ def test_the_weights_left_are_those_of_the_train_split_alone():
         config.model_copy(update={"refit": False}), span.sizes, *span.train, *span.held, span.catalogue
     )
     left = history.weights["user_embedding"][0]
-    np.testing.assert_array_equal(left, vectors(plain, "user_embedding"))
-    assert not np.array_equal(left, vectors(model, "user_embedding"))
+    # But for rounding: what is to be trained again is trained in batches of the wider shape.
+    np.testing.assert_allclose(left, vectors(plain, "user_embedding"), atol=1e-5)
+    assert not np.allclose(left, vectors(model, "user_embedding"), atol=1e-3)
 
 
 @pytest.mark.parametrize(("epochs", "warm_epochs", "taken"), [(3, 2, 2), (2, 5, 2), (3, None, 3)])
