@@ -9,7 +9,7 @@ LOCK ?= requirements.lock
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-faults test-inputs test-portable test-s3 test-hosts test-airflow test-report picture check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans bench-serving lock lock-airflow lock-s3 clean
+.PHONY: help setup run test test-long test-faults test-inputs test-portable test-flink test-s3 test-hosts test-airflow test-report picture check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans bench-serving lock lock-airflow lock-s3 clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -32,6 +32,14 @@ test-inputs: setup ## A hundred kinds of bad input through the command, and host
 
 test-portable: setup ## The whole pipeline on Beam's PortableRunner, with workers in processes of their own
 	@$(BIN)/python -m pytest -m engines tests/engines/test_portable.py -s $(ARGS)
+
+test-flink: setup .flink/jars ## The whole pipeline on a Flink cluster of this machine, a task manager killed (needs mvn, java, root)
+	@$(BIN)/python -m pytest -m engines tests/engines/test_flink.py -s -rs $(ARGS)
+
+# Flink 1.19 and its job server of Beam 2.62, the newest that Maven Central has for us.
+.flink/jars: tests/engines/flink-jars.xml
+	@if command -v mvn >/dev/null; then mvn -q -B -f $< dependency:copy-dependencies -DincludeScope=runtime \
+		-DoutputDirectory=$(CURDIR)/$@ && touch $@; else echo 'mvn is missing: no Flink to test with'; fi
 
 test-s3: setup .venv-s3/bin/moto_server ## Ratings in an object store: the run beside that of a folder
 	@MOTO_SERVER=.venv-s3/bin/moto_server $(BIN)/python -m pytest -m engines tests/engines/test_s3.py -s $(ARGS)
@@ -134,4 +142,4 @@ lock: ## Resolve requirements.lock anew from setup.py (CPython 3.11, Linux x86-6
 		--custom-compile-command 'make lock' $(ARGS) -o $(LOCK)
 
 clean: ## Remove the virtual environment; runs and models stay
-	@rm -rf $(VENV) .venv-s3 .venv-airflow .uv *.egg-info
+	@rm -rf $(VENV) .flink .venv-s3 .venv-airflow .uv *.egg-info

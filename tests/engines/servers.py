@@ -24,8 +24,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(command: Sequence[str], port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that listens at a port, until it is left."""
+def server(command: Sequence[str], at: int | tuple[str, int], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that listens at a port, of this host or of the one at an address, until it is left."""
+    address = ("localhost", at) if isinstance(at, int) else at
     # The worker pool starts `python` from PATH.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY)}
@@ -35,7 +36,7 @@ def server(command: Sequence[str], port: int, log: Path) -> Iterator[subprocess.
         )
     try:
         deadline = time.monotonic() + _START_SECONDS
-        while not _listens(port):
+        while not _listens(address):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
@@ -55,7 +56,7 @@ def worker_pool(folder: Path) -> Iterator[int]:
         yield port
 
 
-def _listens(port: int) -> bool:
+def _listens(address: tuple[str, int]) -> bool:
     with socket.socket() as asked:
         asked.settimeout(1)
-        return asked.connect_ex(("localhost", port)) == 0
+        return asked.connect_ex(address) == 0
