@@ -4,13 +4,15 @@ FROM python:3.11-slim-bookworm AS installed
 
 WORKDIR /opt/marquee
 COPY requirements.lock ./
-# Complete, with hashes: pip resolves nothing.
-RUN pip install --no-cache-dir --no-deps --require-hashes -r requirements.lock
+# As `make setup`: uv at the version and hashes of the lock, then all of it.
+RUN sed -n '/^uv==/,/[^\\]$/p' requirements.lock > uv.txt \
+    && pip install --no-cache-dir --no-deps --require-hashes -r uv.txt \
+    && uv pip sync --no-cache --python "$(command -v python)" --require-hashes --compile-bytecode requirements.lock
 COPY setup.py README.md ./
 COPY schema ./schema
 COPY components ./components
 COPY pipeline ./pipeline
-RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable . \
+RUN uv pip install --no-cache --python "$(command -v python)" --no-deps --no-build-isolation --editable . \
     && python -m compileall -q pipeline components
 
 RUN useradd --create-home --uid 1000 marquee

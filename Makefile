@@ -9,7 +9,7 @@ LOCK ?= requirements.lock
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-faults test-inputs test-portable test-flink test-s3 test-hosts test-kubeflow test-image test-airflow test-report picture check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans bench-serving lock lock-airflow lock-s3 clean
+.PHONY: help setup run test test-long test-faults test-inputs test-portable test-flink test-s3 test-hosts test-kubeflow test-image test-airflow test-report picture check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans bench-shuffle bench-serving lock lock-airflow lock-s3 clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -109,6 +109,9 @@ bench-unseen: setup ## The default recommender beside tuned baselines on three d
 
 bench-ncf: setup ## The models by the protocol of neural collaborative filtering (needs ../shared/data/ml-1m-ncf)
 	@$(BIN)/python tests/benchmarks/bench_ncf.py $(ARGS)
+
+bench-shuffle: setup .flink/jars ## What the Beam stages move and hold on a Flink cluster (ARGS="--rows 100000")
+	@$(BIN)/python tests/benchmarks/bench_shuffle.py $(ARGS)
 
 bench-serving: setup ## What an answer of the served model takes beside the bare arithmetic (ARGS="--root runs")
 	@$(BIN)/python tests/benchmarks/bench_serving.py $(ARGS)

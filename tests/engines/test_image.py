@@ -58,10 +58,6 @@ def test_the_commands_of_the_image_work_in_an_empty_folder(tmp_path):
         elif name == "RUN" and not rest.startswith("useradd"):  # the user is the image's alone
             run(rest)
             ran.append(rest.split()[0])
-    assert ran == ["pip", "pip"]
+    assert ran == ["sed", "uv"]
     assert "builtin:ml-100k" in run("marquee config")
-    trained = run(
-        f"marquee run --set root={tmp_path / 'root'} --set retrieval=null --set model.epochs=1"
-        " --set evaluation.min_auc=0 --set evaluation.max_log_loss=9"
-    )
-    assert "Pusher" in trained
+    assert "Blessed:" in run(f"marquee run --set root={tmp_path / 'root'}")
