@@ -111,7 +111,7 @@ bench-ncf: setup ## The models by the protocol of neural collaborative filtering
 	@$(BIN)/python tests/benchmarks/bench_ncf.py $(ARGS)
 
 bench-shuffle: setup .flink/jars ## What the Beam stages move and hold on a Flink cluster (ARGS="--rows 100000")
-	@$(BIN)/python tests/benchmarks/bench_shuffle.py $(ARGS)
+	@PYTHONPATH=$(CURDIR) $(BIN)/python tests/benchmarks/bench_shuffle.py $(ARGS)
 
 bench-serving: setup ## What an answer of the served model takes beside the bare arithmetic (ARGS="--root runs")
 	@$(BIN)/python tests/benchmarks/bench_serving.py $(ARGS)

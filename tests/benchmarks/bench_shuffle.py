@@ -12,19 +12,15 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).parents[2]
-sys.path.insert(0, str(REPOSITORY))
-
 from generated import generate
 
 from components.shared.artifacts import EVALUATOR, EXAMPLE_GEN, STATISTICS_GEN, TRANSFORM
-from tests.conftest import COMMAND, LENIENT
+from tests.conftest import COMMAND, LENIENT, REPOSITORY
 from tests.engines import flink
 
 STAGES = (EXAMPLE_GEN, STATISTICS_GEN, TRANSFORM, EVALUATOR)  # a job each, in this order
