@@ -9,7 +9,7 @@ LOCK ?= requirements.lock
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-faults test-inputs test-portable test-flink test-s3 test-hosts test-kubeflow test-image test-airflow test-report picture check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans bench-shuffle bench-serving lock lock-airflow lock-s3 clean
+.PHONY: help setup run test test-long test-faults test-inputs test-portable test-flink test-object-stores test-hosts test-kubeflow test-image test-airflow test-report picture check bench-ingest bench-models bench-gates bench-train bench-evaluate bench-stages bench-scale bench-batch bench-unseen bench-ncf bench-spans bench-shuffle bench-serving lock lock-airflow lock-stores clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r t d; do printf '  make %-14s %s\n' "$$t" "$$d"; done
@@ -41,8 +41,8 @@ test-flink: setup .flink/jars ## The whole pipeline on a Flink cluster of this m
 	@if command -v mvn >/dev/null; then mvn -q -B -f $< dependency:copy-dependencies -DincludeScope=runtime \
 		-DoutputDirectory=$(CURDIR)/$@ && touch $@; else echo 'mvn is missing: no Flink to test with'; fi
 
-test-s3: setup .venv-s3/bin/moto_server ## Ratings in an object store: the run beside that of a folder
-	@MOTO_SERVER=.venv-s3/bin/moto_server $(BIN)/python -m pytest -m engines tests/engines/test_s3.py -s $(ARGS)
+test-object-stores: setup .venv-stores/bin/moto_server ## Ratings on S3 and Google's storage: the run beside that of a folder
+	@$(BIN)/python -m pytest -m engines tests/engines/test_object_stores.py -s $(ARGS)
 
 test-hosts: setup ## Two hosts on one root with PostgreSQL: one killed, stopped, or cut off (needs apt's postgresql)
 	@$(BIN)/python -m pytest -m engines tests/engines/test_two_hosts.py -s $(ARGS)
@@ -57,9 +57,9 @@ test-airflow: setup .venv-airflow/bin/airflow ## Both DAGs under a real schedule
 	@$(BIN)/python -m pytest -m airflow -s $(ARGS)
 
 # Environments of servers that tests talk to; nothing of ours runs in them.
-.venv-s3/bin/moto_server: tests/engines/requirements-s3.lock
-	@$(BIN)/uv venv -q --allow-existing --python $(BIN)/python .venv-s3
-	@$(BIN)/uv pip sync -q --python .venv-s3/bin/python --require-hashes $< && touch $@
+.venv-stores/bin/moto_server: tests/engines/requirements-stores.lock
+	@$(BIN)/uv venv -q --allow-existing --python $(BIN)/python .venv-stores
+	@$(BIN)/uv pip sync -q --python .venv-stores/bin/python --require-hashes $< && touch $@
 
 .venv-airflow/bin/airflow: requirements-airflow.lock
 	@$(BIN)/uv venv -q --allow-existing --python $(BIN)/python .venv-airflow
@@ -142,9 +142,9 @@ $(STAMP): requirements.lock setup.py
 lock-airflow: ## Resolve requirements-airflow.lock anew: Airflow beside what setup.py names
 	@$(MAKE) --no-print-directory lock ARGS="--extra airflow" LOCK=requirements-airflow.lock
 
-lock-s3: ## Resolve tests/engines/requirements-s3.lock anew
-	@echo 'moto[s3,server]>=5.1,<6' | $(BIN)/uv pip compile -q - --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-annotate --custom-compile-command 'make lock-s3' -o tests/engines/requirements-s3.lock
+lock-stores: ## Resolve tests/engines/requirements-stores.lock anew
+	@printf 'moto[s3,server]>=5.1,<6\ngcp-storage-emulator\nsetuptools<81\n' | $(BIN)/uv pip compile -q - --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --custom-compile-command 'make lock-stores' -o tests/engines/requirements-stores.lock
 
 lock: ## Resolve requirements.lock anew from setup.py (CPython 3.11, Linux x86-64; needs uv)
 	@$(or $(shell command -v uv),$(BIN)/uv) pip compile -q setup.py --extra test --python-version 3.11 \
@@ -152,4 +152,4 @@ lock: ## Resolve requirements.lock anew from setup.py (CPython 3.11, Linux x86-6
 		--custom-compile-command 'make lock' $(ARGS) -o $(LOCK)
 
 clean: ## Remove the virtual environment; runs and models stay
-	@rm -rf $(VENV) .flink .venv-s3 .venv-airflow .uv *.egg-info
+	@rm -rf $(VENV) .flink .venv-stores .venv-airflow .uv *.egg-info

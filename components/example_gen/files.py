@@ -38,7 +38,7 @@ def operations(path: str) -> Any:
     """File operations for a path; those of TFX cost an import of TensorFlow, so only for remote ones."""
     if "://" not in path:
         return _Local
-    if path.startswith("s3://"):
+    if path.startswith(("s3://", "gs://")):
         # Registers itself with TFX, whose driver asks for the files, too.
         from components.shared import object_store  # noqa: F401
     from tfx.dsl.io import fileio
