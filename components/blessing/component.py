@@ -18,6 +18,7 @@ from tfx.utils import io_utils
 
 from components.blessing import rules
 from components.blessing.settings import BlessingSettings
+from components.ranking.figures import Figures
 from components.shared.artifact_types import BlessingReport, RankingEvaluation, set_properties
 from components.shared.artifacts import (
     BLESSING,
@@ -69,8 +70,9 @@ class Executor(base_executor.BaseExecutor):
             json.loads(evaluation.get_string_custom_property(FAILURES) or "[]"),
         )
         primary_k, objective = ranked["settings"]["primary_k"], exec_properties["objective"]
-        results = rules.decide(per_user, bars, settings, primary_k, objective, comparison)
-        decided = rules.deciding(results, per_user, settings, primary_k, objective)
+        figures = Figures(per_user, [rules.watched(settings, primary_k)], settings)
+        results = rules.decide(figures, bars, settings, primary_k, objective, comparison)
+        decided = rules.deciding(results, figures, settings, primary_k, objective)
         compared = comparison is not None and not comparison.nothing(settings.min_compared_rows)
         verdict = rules.blessed(results)
         write_blessing(

@@ -134,7 +134,7 @@ class Comparison:
 
 
 def decide(
-    per_user: Mapping[str, np.ndarray],
+    figures: Figures,
     bars: Bars,
     settings: BlessingSettings,
     primary_k: int,
@@ -144,7 +144,7 @@ def decide(
     """Applies every rule that is not ignored.
 
     Args:
-        per_user: Columns of the ranking evaluator's per_user.parquet, (U,) each: of the whole test split.
+        figures: By the ranking evaluator's per_user.parquet, of the whole test split.
         bars: The absolute bars.
         settings: The rules.
         primary_k: Where the ranking metric is taken.
@@ -152,8 +152,7 @@ def decide(
             both.
         comparison: With the last blessed model; None where there is none.
     """
-    ranking = f"{settings.ranking_metric}@{primary_k}"
-    figures = Figures(per_user, [ranking], settings)
+    ranking = watched(settings, primary_k)
     results = []
     if learns(objective, LIKE):
         results += [
@@ -176,7 +175,7 @@ def decide(
         if floor in _GOOD and of.rule == "auto":
             action = "warn" if learns(objective, _GOOD[floor]) else None
         # Without genres there is no regression on them, and of EASE and ItemKNN there is one.
-        if action and (floor not in _GOOD or f"{floor}.{metric}" in per_user):
+        if action and (floor not in _GOOD or figures.has(floor, metric)):
             results.append(_difference("floor", floor, metric, of.margin, action, figures))
     return results + _changes(comparison, ranking, settings, objective)
 
@@ -223,7 +222,7 @@ def _changes(
 
 def deciding(
     results: Sequence[Result],
-    per_user: Mapping[str, np.ndarray],
+    figures: Figures,
     settings: BlessingSettings,
     primary_k: int,
     objective: str,
@@ -233,8 +232,7 @@ def deciding(
     The baseline has one where the two are compared by that metric. Both figures are then of the rows on which they
     are; else the candidate's is of the whole test split.
     """
-    ranking = f"{settings.ranking_metric}@{primary_k}"
-    figures = Figures(per_user, [ranking], settings)
+    ranking = watched(settings, primary_k)
     found: list[tuple[str, float | None, float | None]] = []
     # AUC stands in for a log-loss that is not compared.
     for what, metrics in ((LIKE, (LOG_LOSS, AUC)), (INTERACTION, (ranking,))):
@@ -248,6 +246,11 @@ def deciding(
             alone = (metrics[0], finite(float(figures.of(CANDIDATE, metrics[0])[0])), None)
             found.append((compared or [alone])[0])
     return found
+
+
+def watched(settings: BlessingSettings, primary_k: int) -> str:
+    """The ranking metric of the rules, e.g. `ndcg@10`."""
+    return f"{settings.ranking_metric}@{primary_k}"
 
 
 def blessed(results: Sequence[Result]) -> bool:

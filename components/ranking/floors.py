@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import sparse
 
 from components.ranking import item_item, metrics, neighbours
 from components.ranking.metrics import log_losses
@@ -63,6 +64,12 @@ class Ratings:
     def __getitem__(self, rows: np.ndarray) -> Ratings:
         """Some of the rows, by a mask or places."""
         return Ratings(self.users[rows], self.movies[rows], self.liked[rows], self.positive[rows])
+
+    def by_user(self) -> Ratings:
+        """The rows in the order of their users; those of one user stay in theirs."""
+        rows = np.arange(len(self))
+        # A counting sort, in a fifth of the time of numpy's.
+        return self[sparse.coo_matrix((rows, (self.users, rows))).tocsr().data] if len(self) else self
 
     def __add__(self, other: Ratings) -> Ratings:
         return Ratings(
@@ -201,16 +208,18 @@ def movie_mean(train: Ratings, evaluation: Ratings, num_movies: int) -> np.ndarr
 def bias_logistic_regression(
     train: Ratings, evaluation: Ratings, num_users: int, num_movies: int, values: int
 ) -> Biases:
-    """Fits at `values` strengths of the penalty, the weakest last, and once more at the best on both splits."""
+    """Fits at up to `values` strengths of the penalty until a weaker one is worse, and at the best on both splits."""
     none = np.zeros((num_movies, 0), bool)
     regression = Regression(train, num_users, none)
     strengths = np.geomspace(_STRONGEST, _WEAKEST, values).tolist()
-    fitted, losses = None, []
+    best, least, fitted = strengths[0], np.inf, None
     for c in strengths:
         # From the solution before it, which is near.
         fitted = regression.fit(c, start=fitted)
-        losses.append(_loss(fitted, evaluation))
-    best = strengths[int(np.argmin(losses))]
+        loss = _loss(fitted, evaluation)
+        if loss > least:
+            break
+        best, least = c, loss
     del regression  # its arrays are as long as the log
     return Regression(train + evaluation, num_users, none).fit(best, start=fitted)
 

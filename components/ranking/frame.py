@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from components.ranking import metrics
 from components.ranking.data import Dataset
@@ -51,11 +52,10 @@ class Frame:
         column[data.catalogue] = np.arange(self.num_movies)
         self._row = np.full(len(data.user_ids), -1, np.int64)
         self._row[users] = np.arange(len(users))
-        self._seen = self._grouped(train + evaluation, column)
-        at = test.positive
-        wanted = Ratings(test.users[at], test.movies[at], test.liked[at])
+        self._seen = self._grouped((train + evaluation).by_user(), column)
+        wanted = test[test.positive].by_user()
         self._wanted = self._grouped(wanted, column)
-        self._tested = self._grouped(test, column)
+        self._tested = self._grouped(test.by_user(), column)
         raters = np.bincount(train.movies, minlength=len(data.movie_ids))[data.catalogue]
         self.information = metrics.self_information(raters, len(np.unique(train.users)))
         third = metrics.thirds_of_popularity(raters)
@@ -85,8 +85,7 @@ class Frame:
         of_user = self.num_movies + max(self._settings.ks) * (len(self.groups) + 1)
         size = max(pairs // of_user, 1)
         random = np.random.default_rng(self._settings.seed)
-        order = np.argsort(self._wanted_rows, kind="stable")
-        owners, members = self._wanted_rows[order], self._members_of_movie[self._wanted_movies[order]]
+        owners, members = self._wanted_rows, self._members_of_movie[self._wanted_movies]
         for start in range(0, len(self.users), size):
             rows = slice(start, min(start + size, len(self.users)))
             number = rows.stop - start
@@ -97,8 +96,9 @@ class Frame:
             found = found[0][candidate[found]], found[1][candidate[found]]
             positive[found] = True
             first, last = np.searchsorted(owners, [rows.start, rows.stop])
-            of_group = np.zeros((number, len(self.groups)), np.int64)
-            np.add.at(of_group, owners[first:last] - start, members[first:last])
+            own = np.arange(last - first)
+            ones = np.ones(len(own), np.int64)
+            of_group = sparse.csr_matrix((ones, (owners[first:last] - start, own)), (number, len(own)))
             yield Batch(
                 rows,
                 self.users[rows],
@@ -109,7 +109,7 @@ class Frame:
                 found,
                 self._num_wanted[rows],
                 self._num_liked[rows],
-                of_group,
+                of_group @ members[first:last],
                 self._num_test[rows],
             )
 
@@ -130,12 +130,10 @@ class Frame:
         return drawn & drawn_from | positive
 
     def _grouped(self, ratings: Ratings, column: np.ndarray) -> metrics.Pairs:
-        """Rows of test users, sorted, and catalogue columns of the ratings within both."""
+        """Rows of test users and catalogue columns of the ratings within both, in the order of the ratings."""
         rows, columns = self._row[ratings.users], column[ratings.movies]
         inside = (rows >= 0) & (columns >= 0)
-        rows, columns = rows[inside], columns[inside]
-        order = np.argsort(rows, kind="stable")
-        return rows[order], columns[order]
+        return rows[inside], columns[inside]
 
     def _within(self, grouped: metrics.Pairs, rows: slice) -> metrics.Pairs:
         """Of a batch, its rows counted from its first."""

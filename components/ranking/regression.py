@@ -79,9 +79,9 @@ class Regression:
 
     def __init__(self, ratings: Ratings, num_users: int, member: np.ndarray) -> None:
         self._member, self._num_users = member, num_users
-        order = np.argsort(ratings.users, kind="stable")
-        users, self._movies = ratings.users[order], ratings.movies[order].astype(np.int32, copy=False)
-        self._sign = np.where(ratings.liked[order], np.float32(1), np.float32(-1))
+        ratings = ratings.by_user()
+        users, self._movies = ratings.users, ratings.movies.astype(np.int32, copy=False)
+        self._sign = np.where(ratings.liked, np.float32(1), np.float32(-1))
         # The first column is of the user's bias.
         columns = np.column_stack([np.ones(len(member), bool), member])
         sets, set_of_movie = np.unique(columns, axis=0, return_inverse=True)

@@ -167,10 +167,14 @@ def _ask(request: dict[str, Any], settings: ServingValidatorSettings, folder: Pa
     paths[0].write_text(json.dumps(request))
     log = folder / PROBE_LOG_FILE
     # -I: neither the variables of Python nor the folder of the script, this project's, count. A GPU is left to
-    # whoever has it.
+    # whoever has it. The standard library's distutils, which TensorFlow imports, come without setuptools.
     environment = {
         key: value for key, value in os.environ.items() if not key.startswith("PYTHON") and key not in _UNSET
-    } | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "1"}
+    } | {
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "1",
+        "SETUPTOOLS_USE_DISTUTILS": "stdlib",
+    }
     ended = None
     try:
         with log.open("wb") as stderr:

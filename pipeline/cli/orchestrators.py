@@ -106,7 +106,7 @@ def airflow(out: Path, schedule: str | None, file: str | None, overrides: tuple[
     config = load_config(file, overrides)
     config.data.source()
     with captured(None) as console:
-        with spinner(console, "Loading TFX..."), loading(config.tuning.tune):
+        with spinner(console, "Loading TFX..."), loading(config.tuning.tune, bool(config.beam.args)):
             from pipeline.pipeline import create_pipeline
             from pipeline.runners.node import graph
 
@@ -162,7 +162,7 @@ def compile_spec(
     config = load_config(file, overrides)
     check(config, mount)
     with captured(None) as console:
-        with spinner(console, "Loading TFX..."), loading(config.tuning.tune):
+        with spinner(console, "Loading TFX..."), loading(config.tuning.tune, bool(config.beam.args)):
             nodes = _graph_alone(config)
         options = [f"--set=name={config.name}", *inlined(file, overrides)]
         write_spec(out, config.name, nodes, options, image, volume, mount, secrets)

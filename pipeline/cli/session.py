@@ -94,7 +94,7 @@ def execute(
 
     try:
         with progress(console):
-            with loading(config.tuning.tune):
+            with loading(config.tuning.tune, bool(config.beam.args)):
                 from pipeline.runners import local
 
                 pipeline = create()

@@ -23,6 +23,7 @@ from components.shared.artifacts import EVALUATOR, EXAMPLE_GEN, STATISTICS_GEN, 
 from tests.conftest import COMMAND, LENIENT, REPOSITORY
 from tests.engines import flink
 
+HEAP_MB = 3000  # 448 are enough for a million rows
 STAGES = (EXAMPLE_GEN, STATISTICS_GEN, TRANSFORM, EVALUATOR)  # a job each, in this order
 
 
@@ -51,7 +52,7 @@ def measure(rows: int) -> dict[str, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         generate(folder, rows)
-        with flink.cluster(folder / "flink") as cluster:
+        with flink.cluster(folder / "flink", heap_mb=HEAP_MB) as cluster:
             memory, stop = {}, threading.Event()
             watching = threading.Thread(target=_watch, args=(cluster, memory, stop))
             watching.start()

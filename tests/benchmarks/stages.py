@@ -182,8 +182,11 @@ def _observed(mark: Callable[[str], None]) -> None:
 def _ours(folder: Path, root: Path, epochs: int, mark: Callable[[str], None]) -> None:
     sys.path.insert(0, str(REPOSITORY))
     import pipeline.cli
-    import pipeline.pipeline
-    import pipeline.runners.local
+    from pipeline.runners.loading import loading
+
+    with loading(search=False, engine=False):
+        import pipeline.pipeline
+        import pipeline.runners.local
 
     mark(IMPORTS)
     _observed(mark)

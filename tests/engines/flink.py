@@ -29,17 +29,16 @@ _NET = "10.99.0"
 _PATIENCE = 60
 # Flink reaches into these packages of Java 17, see its own configuration.
 _OPEN = "java.lang java.util java.nio java.net java.lang.reflect java.text java.time java.util.concurrent"
-_HEAP = {"job": "700m", "task": "600m"}
+_JOB_HEAP_MB, _FRAMEWORK_HEAP_MB, _NETWORK_MB = 700, 128, 512
 # What `bin/taskmanager.sh` works out: a task manager that is started without it wants each to be said.
 _TASK_MANAGER = {
     "taskmanager.numberOfTaskSlots": 1,
     "taskmanager.cpu.cores": 1,
-    "taskmanager.memory.task.heap.size": "384m",
     "taskmanager.memory.task.off-heap.size": "0m",
-    "taskmanager.memory.framework.heap.size": "128m",
+    "taskmanager.memory.framework.heap.size": f"{_FRAMEWORK_HEAP_MB}m",
     "taskmanager.memory.framework.off-heap.size": "128m",
-    "taskmanager.memory.network.min": "512m",
-    "taskmanager.memory.network.max": "512m",
+    "taskmanager.memory.network.min": f"{_NETWORK_MB}m",
+    "taskmanager.memory.network.max": f"{_NETWORK_MB}m",
     "taskmanager.memory.managed.size": "256m",
     "taskmanager.memory.jvm-metaspace.size": "512m",
     "taskmanager.memory.jvm-overhead.min": "192m",
@@ -76,12 +75,13 @@ def missing() -> str | None:
 
 
 @contextmanager
-def cluster(folder: Path, task_managers: int = 2) -> Iterator[Cluster]:
+def cluster(folder: Path, task_managers: int = 2, heap_mb: int = 448) -> Iterator[Cluster]:
     """Starts all of it, until it is left.
 
     Args:
         folder: For logs and configuration.
         task_managers: How many, each with one slot.
+        heap_mb: Of a task manager, for the tasks; and as much outside of the heap, where Beam's data pass.
     """
     configuration = folder / "conf"
     configuration.mkdir(parents=True)
@@ -106,7 +106,9 @@ def cluster(folder: Path, task_managers: int = 2) -> Iterator[Cluster]:
         hosts = stack.enter_context(_hosts(task_managers))
         stack.enter_context(
             server(
-                _java("job", f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint", configuration),
+                _java(
+                    _JOB_HEAP_MB, f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint", configuration
+                ),
                 (master, rest_port),
                 folder / "job_manager.log",
             )
@@ -125,6 +127,7 @@ def cluster(folder: Path, task_managers: int = 2) -> Iterator[Cluster]:
             data_port = 6121
             own = {
                 **_TASK_MANAGER,
+                "taskmanager.memory.task.heap.size": f"{heap_mb}m",
                 "taskmanager.host": address,
                 "taskmanager.bind-host": address,
                 "taskmanager.data.port": data_port,
@@ -134,7 +137,11 @@ def cluster(folder: Path, task_managers: int = 2) -> Iterator[Cluster]:
                 server(
                     [
                         *inside,
-                        *_java("task", f"{runtime}.taskexecutor.TaskManagerRunner", configuration),
+                        *_java(
+                            heap_mb + _FRAMEWORK_HEAP_MB,
+                            f"{runtime}.taskexecutor.TaskManagerRunner",
+                            configuration,
+                        ),
                         *(f"-D{key}={value}" for key, value in own.items()),
                     ],
                     (address, data_port),
@@ -144,7 +151,7 @@ def cluster(folder: Path, task_managers: int = 2) -> Iterator[Cluster]:
         stack.enter_context(
             server(
                 [
-                    *_java("job", "org.apache.beam.runners.flink.FlinkJobServerDriver"),
+                    *_java(_JOB_HEAP_MB, "org.apache.beam.runners.flink.FlinkJobServerDriver"),
                     *(f"--flink-master={master}:{rest_port}", f"--artifacts-dir={folder / 'artifacts'}"),
                     *(f"--job-port={job_port}", "--artifact-port=0", "--expansion-port=0"),
                 ],
@@ -160,10 +167,10 @@ def cluster(folder: Path, task_managers: int = 2) -> Iterator[Cluster]:
         yield found
 
 
-def _java(kind: str, main: str, configuration: Path | None = None) -> list[str]:
+def _java(heap_mb: int, main: str, configuration: Path | None = None) -> list[str]:
     opened = [f"--add-opens=java.base/{one}=ALL-UNNAMED" for one in (*_OPEN.split(), "sun.net.util")]
-    direct = ["-XX:MaxDirectMemorySize=900m"] if kind == "task" else []
-    command = ["java", f"-Xmx{_HEAP[kind]}", *direct, *opened, "-cp", f"{JARS}/*", main]
+    command = ["java", f"-Xmx{heap_mb}m", f"-XX:MaxDirectMemorySize={_NETWORK_MB + heap_mb}m"]
+    command += [*opened, "-cp", f"{JARS}/*", main]
     return [*command, *(["--configDir", str(configuration)] if configuration else [])]
 
 

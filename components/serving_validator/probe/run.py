@@ -12,7 +12,7 @@ from . import checks, measures
 from .asking import ASK
 from .session import Session, line
 
-# What a serving process has not. TensorFlow looks for Keras, and does without.
+# What a serving process has not. TensorFlow looks for Keras and some others, and does without.
 BARRED = (
     "keras",
     "tf_keras",
@@ -22,6 +22,10 @@ BARRED = (
     "apache_beam",
     "components",
     "pipeline",
+    "googleapiclient",
+    "h5py",
+    "oauth2client",
+    "scipy",
 )
 
 

@@ -8,6 +8,7 @@ import pytest
 from components.blessing import rules
 from components.blessing.settings import BlessingSettings
 from components.ranking import metrics
+from components.ranking.figures import Figures
 
 GOOD = rules.Bars(0.65, 0.693, 0.0, 0.8, 0.55, True)
 USERS = 600
@@ -46,8 +47,13 @@ FLOORS = {
 
 def decide(columns, bars=GOOD, objective="like", **settings) -> dict[str, rules.Result]:
     comparison = compared(columns) if "baseline.log_loss" in columns else None
-    found = rules.decide(columns, bars, BlessingSettings.model_validate(settings), 10, objective, comparison)
+    valid = BlessingSettings.model_validate(settings)
+    found = rules.decide(figures(columns, valid), bars, valid, 10, objective, comparison)
     return {result.rule: result for result in found}
+
+
+def figures(columns, settings: BlessingSettings) -> Figures:
+    return Figures(columns, ["ndcg@10"], settings)
 
 
 def compared(columns, left_out: int = 0, known: bool = True, other: str = "") -> rules.Comparison:
@@ -246,7 +252,8 @@ def test_no_user_with_likes_in_test_is_nothing_to_refuse_for():
 
 def changes(comparison: rules.Comparison, **settings) -> dict[str, rules.Result]:
     columns = users(candidate=(0.9, 0.05, 0.1), **FLOORS)
-    found = rules.decide(columns, GOOD, BlessingSettings.model_validate(settings), 10, "like", comparison)
+    valid = BlessingSettings.model_validate(settings)
+    found = rules.decide(figures(columns, valid), GOOD, valid, 10, "like", comparison)
     return {result.rule: result for result in found if result.kind == "change"}
 
 
@@ -288,7 +295,7 @@ def test_a_champion_of_another_question_is_held_against_by_order_and_not_by_log_
     assert found["change: auc"].reference is not None
     assert found["change: ndcg@10"].reference is not None
     [(metric, candidate, baseline)] = rules.deciding(
-        list(found.values()), better, BlessingSettings(), 10, "like"
+        list(found.values()), figures(better, BlessingSettings()), BlessingSettings(), 10, "like"
     )
     assert (metric, candidate, baseline) == (
         "auc",

@@ -43,10 +43,20 @@ def test_a_ratio_is_of_sums_and_not_of_means():
     assert sums.count("n") == 4
 
 
-def test_batches_do_not_matter():
+def test_weights_are_poisson():
+    weights = bootstrap.Sums(3001, 1)._weights(400)
+    assert weights.mean() == pytest.approx(1, abs=0.005)
+    assert weights.var() == pytest.approx(1, abs=0.01)
+    shares = np.bincount(weights.astype(int).reshape(-1)) / weights.size
+    np.testing.assert_allclose(shares[:5], np.exp(-1) / np.array([1, 1, 2, 6, 24]), atol=2e-3)
+    assert abs(np.corrcoef(weights[:, 0], weights[:, 1])[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("samples", [2000, 1999])
+def test_batches_do_not_matter(samples: int):
     columns = {"x": np.random.default_rng(2).normal(size=333), "n": np.ones(333)}
-    whole, parts = (summed(columns, batch=size).ratio("x", "n") for size in (333, 7))
-    np.testing.assert_allclose(whole, parts, rtol=1e-4)
+    whole, parts = (summed(columns, samples, batch=size).ratio("x", "n") for size in (333, 7))
+    np.testing.assert_allclose(whole, parts, rtol=1e-4, atol=1e-6)
 
 
 def test_a_paired_difference_is_far_narrower_than_either():
@@ -79,7 +89,7 @@ def test_auc_of_resamples_is_near_that_of_resampled_rows():
     }
     sums = summed(columns, samples=400, seed=9)
     ours = bootstrap.auc(sums.ratio("auc_liked", "liked"), sums.ratio("auc_others", "others"))
-    weights = np.random.default_rng(9).poisson(1.0, (300, 400))
+    weights = bootstrap.Sums(400, 9)._weights(300)
     exact = [roc_auc_score(liked, scores, sample_weight=weights[users, s]) for s in range(400)]
     assert ours[0] == pytest.approx(roc_auc_score(liked, scores))
     assert np.corrcoef(ours[1:], exact)[0, 1] > 0.99

@@ -25,7 +25,7 @@ def test_what_is_optional_is_left_out_and_can_be_imported_afterwards() -> None:
     script = """
 import gc, sys
 from pipeline.runners.loading import loading
-with loading(search=False):
+with loading(search=False, engine=False):
     import keras
     print("sklearn.base" in sys.modules, "matplotlib.pyplot" in sys.modules, gc.isenabled())
 import matplotlib.figure, sklearn.base
@@ -38,7 +38,7 @@ def test_what_is_not_optional_is_whole() -> None:
     """TFMA catches what cannot be imported, and goes on without."""
     script = """
 from pipeline.runners.loading import loading
-with loading(search=False):
+with loading(search=False, engine=False):
     import pipeline.pipeline
 import tensorflow_data_validation as tfdv, tensorflow_model_analysis as tfma
 print(hasattr(tfma, "default_eval_shared_model"), hasattr(tfma, "__version__"), hasattr(tfdv, "GenerateStatistics"))
@@ -50,7 +50,7 @@ def test_what_was_imported_before_stays() -> None:
     script = """
 import matplotlib
 from pipeline.runners.loading import loading
-with loading(search=False):
+with loading(search=False, engine=False):
     import matplotlib as again
 print(again is matplotlib)
 """
@@ -61,9 +61,21 @@ print(again is matplotlib)
 def test_a_search_has_scikit_learn_for_its_bayesian_oracle(search: bool, found: str) -> None:
     script = f"""
 from pipeline.runners.loading import loading
-with loading(search={search}):
+with loading(search={search}, engine=False):
     from keras_tuner.src.tuners import bayesian
 print(bayesian.sklearn is not None)
+"""
+    assert printed(script).split() == [found]
+
+
+@pytest.mark.parametrize(("engine", "found"), [(True, "True"), (False, "False")])
+def test_an_engine_has_the_clients_of_google(engine: bool, found: str) -> None:
+    script = f"""
+from pipeline.runners.loading import loading
+with loading(search=False, engine={engine}):
+    import apache_beam.io.filesystems as filesystems
+print("GCSFileSystem" in vars(filesystems))
+import apache_beam.io.gcp.gcsfilesystem
 """
     assert printed(script).split() == [found]
 
@@ -73,7 +85,7 @@ def test_an_error_within_leaves_all_as_it_was() -> None:
 import gc, sys
 from pipeline.runners.loading import loading
 try:
-    with loading(search=False):
+    with loading(search=False, engine=False):
         raise ValueError
 except ValueError:
     print(gc.isenabled(), "sklearn" in sys.modules)
