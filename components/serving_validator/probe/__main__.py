@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -17,6 +18,9 @@ def start(request_path: str, report_path: str) -> None:
     run = importlib.import_module(f"{folder.name}.run")
     del sys.path[0]
     run.main(request_path, report_path)
+    # All is written. To free what was loaded would take TensorFlow as long as loading it.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
