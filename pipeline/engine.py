@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
@@ -60,24 +62,30 @@ def _check(arguments: Sequence[str]) -> None:
     from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
     from apache_beam.runners.runner import create_runner
 
-    options = PipelineOptions(flags=list(arguments))
-    runner = options.view_as(StandardOptions).runner
+    printed = io.StringIO()
     try:
-        validator = PipelineOptionsValidator(options, create_runner(runner or "DirectRunner"))
-    except (ValueError, ImportError) as error:
+        # What argparse cannot use, it prints with all that it could, and exits.
+        with redirect_stdout(printed), redirect_stderr(printed):
+            options = PipelineOptions(flags=list(arguments))
+            runner = options.view_as(StandardOptions).runner
+            validator = PipelineOptionsValidator(options, create_runner(runner or "DirectRunner"))
+            found = [
+                sentence
+                for kind in validator.OPTIONS
+                # Google's own check asks its servers for a bucket.
+                if "validate" in vars(kind) and kind is not GoogleCloudOptions
+                for sentence in options.view_as(kind).validate(validator)
+            ]
+            if validator.is_service_runner():
+                cloud = options.view_as(GoogleCloudOptions)
+                found += validator.validate_cloud_options(cloud)
+                # Either stands in for the other.
+                if validator.validate_gcs_path(cloud, "staging_location"):
+                    found += validator.validate_gcs_path(cloud, "temp_location")
+    except (ValueError, ImportError, AttributeError) as error:
         found = [str(error)]
-    else:
-        found = [
-            sentence
-            for kind in validator.OPTIONS
-            # Google's own check asks its servers for a bucket.
-            if "validate" in vars(kind) and kind is not GoogleCloudOptions
-            for sentence in options.view_as(kind).validate(validator)
-        ]
-        if validator.is_service_runner():
-            cloud = options.view_as(GoogleCloudOptions)
-            found += validator.validate_cloud_options(cloud)
-            found += validator.validate_gcs_path(cloud, "temp_location")
+    except SystemExit:
+        found = printed.getvalue().strip().splitlines()[-1:]
     if found:
         raise ConfigError(
             "Beam cannot use its arguments.", where="key beam.args", found=" ".join(found), expected=_WANTED

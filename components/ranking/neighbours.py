@@ -86,10 +86,11 @@ def fit(
 
 def _nearest(others: np.ndarray, cosines: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
     """Of one movie's pairs the `number` nearest, nearest first: the others, and the cosines."""
+    if len(cosines) > number:
+        near = cosines >= np.partition(cosines, -number)[-number]
+        others, cosines = others[near], cosines[near]
     # Of equal ones the first by code, whatever the order in which a product has them.
-    best = np.argpartition(-cosines, number)[:number] if len(cosines) > number else slice(None)
-    others, cosines = others[best], cosines[best]
-    order = np.lexsort((others, -cosines))
+    order = np.lexsort((others, -cosines))[:number]
     order = order[cosines[order] > 0]
     return others[order], cosines[order]
 

@@ -257,7 +257,9 @@ def _begun(
     task = TASKS[config.objective, config.loss](config, model, rows, others)
     if config.max_steps:
         epochs = min(epochs, max(config.max_steps // task.steps, _FEWEST_EPOCHS))
-    program = before.program if before else compiled(model, config, task)
+    # A softmax over the whole catalogue of train may be one over a sample of that of train and eval.
+    same = before and before.task.given.keys() == task.given.keys()
+    program = before.program if before and same else compiled(model, config, task)
     return _Plan(config, model, task, program, epochs, built, _values(model))
 
 

@@ -164,7 +164,7 @@ def compile_spec(
     with captured(None) as console:
         with spinner(console, "Loading TFX..."), loading(config.tuning.tune, bool(config.beam.args)):
             nodes = _graph_alone(config)
-        options = [f"--set=name={config.name}", *inlined(file, overrides)]
+        options = inlined(file, overrides, {"name": config.name})
         write_spec(out, config.name, nodes, options, image, volume, mount, secrets)
         console.print(f"{short(out)}: PipelineSpec of {config.name}, {len(nodes)} tasks", soft_wrap=True)
         if config.metadata.kind == "sqlite":
@@ -178,13 +178,15 @@ def compile_spec(
 
 
 def _graph_alone(config: PipelineConfig) -> dict[str, list[str]]:
-    """The nodes of a pipeline whose ratings, root and servers are not to be seen from here, and do not change them."""
+    """The nodes of a pipeline of which nothing that its pods see is to be seen from here, or changes them."""
     from tempfile import TemporaryDirectory
 
+    from pipeline.config import SCHEMA
     from pipeline.pipeline import create_pipeline
     from pipeline.runners.node import graph
     from pipeline.sections import BeamConfig, DataConfig, MetadataConfig
 
     with TemporaryDirectory() as root:
-        elsewhere = {"root": root, "data": DataConfig(), "metadata": MetadataConfig(), "beam": BeamConfig()}
+        elsewhere = {"root": root, "schema_path": str(SCHEMA), "data": DataConfig()}
+        elsewhere |= {"metadata": MetadataConfig(), "beam": BeamConfig()}
         return graph(create_pipeline(config.model_copy(update=elsewhere)))

@@ -106,13 +106,18 @@ def write_spec(
         write_aside(path, text)
 
 
-def inlined(file: str | None, overrides: Sequence[str]) -> list[str]:
+def inlined(file: str | None, overrides: Sequence[str], defaults: Mapping[str, Any]) -> list[str]:
     """The options of the command with a configuration file's keys in its place, as the file is not in the pods.
+
+    Args:
+        file: Of `--config`.
+        overrides: Of `--set`.
+        defaults: Keys that hold where neither says otherwise.
 
     Raises:
         ConfigError: The file is missing, or is no YAML.
     """
-    keys = read_file(find_file(file)) if file else {}
+    keys = {**defaults, **(read_file(find_file(file)) if file else {})}
     written = [
         f"{key}={yaml.safe_dump(value, default_flow_style=True, width=10**9)}" for key, value in keys.items()
     ]

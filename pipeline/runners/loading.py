@@ -11,8 +11,8 @@ from components.shared.imports import left_out
 
 # What Keras, NLTK (which TFMA imports), TensorFlow and Beam take along where it is installed, for wrappers, plots and
 # the like, and do without where it is not. IPython is not among them: TFMA is but half imported without.
-_OPTIONAL = ("matplotlib", "oauth2client", "pymongo")
-_FOR_SEARCH, _FOR_ENGINES = "sklearn", "apache_beam.io.gcp"
+_OPTIONAL = ["matplotlib", "pymongo"]
+_FOR_SEARCH, _FOR_ENGINES = ["sklearn"], ["apache_beam.io.gcp", "oauth2client"]
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def loading(search: bool, engine: bool) -> Iterator[None]:
     if "tfx" in sys.modules:
         yield
         return
-    absent = [*_OPTIONAL, *([] if search else [_FOR_SEARCH]), *([] if engine else [_FOR_ENGINES])]
+    absent = _OPTIONAL + ([] if search else _FOR_SEARCH) + ([] if engine else _FOR_ENGINES)
     was_enabled = gc.isenabled()
     gc.disable()
     try:

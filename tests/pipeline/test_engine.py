@@ -66,6 +66,12 @@ def test_a_pipeline_for_dataflow_is_built_with_its_options(tmp_path):
     assert create_pipeline(config).beam_pipeline_args == DATAFLOW
 
 
+def test_one_of_two_folders_on_google_s_storage_is_enough(tmp_path):
+    staged = [one.replace("temp_location", "staging_location") for one in DATAFLOW]
+    config = load_config(None, [f"root={tmp_path}", f"beam.args={staged}"])
+    assert create_pipeline(config).beam_pipeline_args == staged
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -73,6 +79,10 @@ def test_a_pipeline_for_dataflow_is_built_with_its_options(tmp_path):
         ([one for one in DATAFLOW if "temp_location" not in one], "temp_location"),
         (["--runner=Datflow"], "Unexpected pipeline runner: Datflow"),
         (["--runner=PortableRunner", "--environment_type=EXTERNAL"], "external_service_address is required"),
+        (["--autoscaling_algorithm=x"], "autoscaling_algorithm: invalid choice: 'x'"),
+        (["--runner"], "argument --runner: expected one argument"),
+        (["--runner=apache_beam.runners.direct.Bar"], "Bar"),
+        (["--help"], "beam.args"),
     ],
 )
 def test_what_beam_cannot_use_is_told_before_anything_runs(tmp_path, given, told):

@@ -40,6 +40,14 @@ def test_each_movie_has_its_nearest_alone():
     np.testing.assert_array_equal(fitted().nearest(1).cosines.toarray(), few.cosines.toarray())
 
 
+def test_of_equal_ones_the_first_are_the_nearest_in_whatever_order_they_come():
+    cosines = np.array([0.9, *[0.5] * 9])
+    for order in (np.arange(10), np.random.default_rng(0).permutation(10)):
+        others, near = neighbours._nearest(order, cosines[order], 4)
+        assert others.tolist() == [0, 1, 2, 3]
+        assert near.tolist() == [0.9, 0.5, 0.5, 0.5]
+
+
 def test_several_shrinkages_are_each_as_alone():
     found = neighbours.fit(*np.nonzero(LIKES), LIKES.shape, [0.0, 10.0], 2, 1)
     for of, shrinkage in zip(found, (0.0, 10.0), strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -45,7 +46,8 @@ def loss_of(task: Task) -> float:
 
 def test_a_sampled_softmax_is_that_of_the_whole_catalogue_on_average():
     """One step of all users, before any training: each movie drawn stands for those that are not."""
-    everything = {"batch_size": 300, "embedding_init": 1.0}
+    keras.utils.set_random_seed(0)
+    everything = {"batch_size": 300, "embedding_init": 0.35, "embedding_l2": 0.0}
     _, full = softmax(**everything)
     whole = loss_of(full)
     config = config_of("dot_product", **RANKS, **everything, softmax_sample=30)
@@ -53,7 +55,7 @@ def test_a_sampled_softmax_is_that_of_the_whole_catalogue_on_average():
     few = np.isin(x[MOVIE], np.arange(30))  # what the users have rated, of a catalogue of 120
     rows = Rows.of(config, SIZES, {key: of[few] for key, of in x.items()}, y[few], None)
     model = build_model(config, SIZES)
-    adapt(model, config, rows)
+    adapt(model, config, Rows.of(config, SIZES, x, y, None))  # one that no row has would have no vector
     baskets = _Baskets.of(config, rows)
 
     def sampled(size: int, seed: int) -> float:
@@ -66,8 +68,8 @@ def test_a_sampled_softmax_is_that_of_the_whole_catalogue_on_average():
     exact = sampled(1000, 0)  # all others are drawn
     draws = [sampled(30, seed) for seed in range(20)]
     assert np.isfinite(whole)
-    assert np.std(draws) > 1e-6
-    assert np.mean(draws) == pytest.approx(exact, rel=0.002)
+    assert np.std(draws) > 1e-3
+    assert np.mean(draws) == pytest.approx(exact, rel=0.005)
 
 
 def test_a_sampled_softmax_learns_what_the_whole_one_learns():
@@ -78,6 +80,16 @@ def test_a_sampled_softmax_learns_what_the_whole_one_learns():
         reached.append(history.best["val_ndcg@10"])
     print(reached)
     assert reached[1] > 0.9 * reached[0] > 0.05
+
+
+def test_a_catalogue_that_is_sampled_with_eval_alone_is_refitted():
+    """Train has few enough movies for the whole softmax, and train and eval have too many."""
+    config = config_of("dot_product", **{**RANKS, "refit": True}, softmax_sample=55, epochs=2)
+    x, y = taste(0, 8)
+    few = x[MOVIE] < 105
+    held, y_held = taste(1, 3)
+    _, history = fit(config, SIZES, {key: of[few] for key, of in x.items()}, y[few], held, y_held)
+    assert history.refitted
 
 
 def test_batches_grow_and_epochs_are_fewer_on_a_large_log_unless_somebody_has_set_them():

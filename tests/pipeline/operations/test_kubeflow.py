@@ -53,11 +53,17 @@ def test_what_is_in_a_configuration_file_is_the_same_configuration_without_it(tm
     file.write_text(
         "model: {name: mlp, hidden_units: [8]}\nname: 'yes'\nretrieval: null\nnotify: {metrics_file: /m/a b.prom}\n"
     )
-    options = inlined(str(file), ["model.epochs=3"])
+    options = inlined(str(file), ["model.epochs=3"], {"name": "2024"})
     assert all(one.startswith("--set=") and "\n" not in one for one in options)
     again = load_config(None, [one.removeprefix("--set=") for one in options])
     assert again == load_config(str(file), ["model.epochs=3"])
-    assert inlined(None, ["a=1"]) == ["--set=a=1"]
+
+
+@pytest.mark.parametrize("name", ["2024", "no", "1e3", "ml-1m"])
+def test_a_name_stays_a_text(name):
+    *options, last = inlined(None, ["model.epochs=3"], {"name": name})
+    assert load_config(None, [one.removeprefix("--set=") for one in options]).name == name
+    assert last == "--set=model.epochs=3"
 
 
 def test_paths_below_the_volume_object_stores_and_built_in_data_are_seen_by_the_pods():

@@ -73,8 +73,10 @@ def test_an_engine_has_the_clients_of_google(engine: bool, found: str) -> None:
     script = f"""
 from pipeline.runners.loading import loading
 with loading(search=False, engine={engine}):
-    import apache_beam.io.filesystems as filesystems
+    import apache_beam.io.filesystems as filesystems, pipeline.pipeline
 print("GCSFileSystem" in vars(filesystems))
+if {engine}:
+    import apache_beam.runners.dataflow.internal.apiclient
 import apache_beam.io.gcp.gcsfilesystem
 """
     assert printed(script).split() == [found]
