@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,11 @@ class Spec:
                 assert process.poll() is None, process.communicate()[0]
                 time.sleep(0.1)
             os.killpg(process.pid, signal.SIGKILL)
-        output = process.communicate(timeout=600)[0]
+        try:
+            output = process.communicate(timeout=600)[0]
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         sys.stdout.write(output)
         return process.returncode, output
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -38,6 +39,8 @@ UNSHARE = ["unshare", *_MAY, "--uts", "--pid", "--fork", "--mount-proc", "--kill
 class Host:
     """A command on a host of that name."""
 
+    made: ClassVar[list[Host]] = []
+
     def __init__(self, name: str, *arguments: str) -> None:
         self.process = subprocess.Popen(
             [*UNSHARE, "sh", "-c", 'hostname "$0" && exec "$@"', name, *COMMAND, *arguments],
@@ -46,6 +49,7 @@ class Host:
             text=True,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         )
+        self.made.append(self)
 
     def send(self, number: int) -> None:
         """A signal to each process of the host."""
@@ -68,6 +72,17 @@ class Host:
 def _descendants(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [one for child in map(int, children) for one in (child, *_descendants(child))]
+
+
+@pytest.fixture(autouse=True)
+def no_host_is_left() -> Iterator[None]:
+    """Where a test fails, a host may be standing still."""
+    yield
+    for host in Host.made:
+        if host.process.poll() is None:
+            host.send(signal.SIGKILL)
+            host.process.kill()
+    Host.made.clear()
 
 
 @pytest.fixture(scope="module")
