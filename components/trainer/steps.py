@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import keras
 import numpy as np
@@ -22,6 +23,7 @@ _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7  # as Keras has them
 # Layers that add the same to all logits of a row. A softmax does not see it: their gradients are rounding errors, of
 # which Adam, whose steps do not depend on the size of a gradient, makes a random walk.
 _CONSTANT = (USER_BIAS, GLOBAL_BIAS)
+_LARGE = 1 << 18  # numbers of a variable that has Adam's moments to itself
 _LAST = 0.02  # of a learning rate that falls, what is left at the end
 STEPS, TOTAL = "steps", "total"  # of an epoch, and of all of them
 
@@ -102,10 +104,11 @@ def compiled(model: keras.Model, config: ModelConfig, task: Task) -> Program:
 
 
 class _Adam:
-    """Adam, with the moments of all variables end to end in one vector each.
+    """Adam, with the moments of all small variables end to end in one vector each.
 
     Keras keeps a pair for each variable, and steps by nine operations on each of them. XLA compiles these for longer,
-    and does not vectorise an operation whose result takes the place of what it reads.
+    and does not vectorise an operation whose result takes the place of what it reads. A large variable has a pair of
+    its own: what is put end to end is copied.
 
     Attributes:
         step: How many steps were taken, int64.
@@ -113,11 +116,15 @@ class _Adam:
     """
 
     def __init__(self, variables: Sequence[tf.Variable], config: ModelConfig) -> None:
-        self._variables, self._config = variables, config
-        self._sizes = [variable.shape.num_elements() for variable in variables]
-        self._m, self._v = (tf.Variable(tf.zeros(sum(self._sizes))) for _ in range(2))
+        self._config = config
+        sizes = [variable.shape.num_elements() for variable in variables]
+        self._large = [(place, of) for place, of in enumerate(variables) if sizes[place] >= _LARGE]
+        self._small = [(place, of) for place, of in enumerate(variables) if sizes[place] < _LARGE]
+        self._sizes = [sizes[place] for place, _ in self._small]
+        shapes = [*(of.shape for _, of in self._large), [sum(self._sizes)]]
+        self._moments = [[tf.Variable(tf.zeros(shape)) for _ in range(2)] for shape in shapes]
         self.step = tf.Variable(0, dtype=tf.int64)
-        self.states = [self.step, self._m, self._v]
+        self.states = [self.step, *chain.from_iterable(self._moments)]
 
     def rate(self, total: tf.Tensor) -> tf.Tensor:
         """The learning rate of the next step, which falls over so many."""
@@ -128,14 +135,22 @@ class _Adam:
         return self._config.learning_rate * (_LAST + (1 - _LAST) * left)
 
     def __call__(self, gradients: Sequence[tf.Tensor], rate: tf.Tensor) -> None:
-        gradient = tf.concat([tf.reshape(of, [-1]) for of in gradients], axis=0)
         times = tf.cast(self.step + 1, tf.float32)
-        self._m.assign_add((gradient - self._m) * (1 - _BETA_1))
-        self._v.assign_add((tf.square(gradient) - self._v) * (1 - _BETA_2))
         rate *= tf.sqrt(1 - _BETA_2**times) / (1 - _BETA_1**times)
-        changes = tf.split(self._m * rate / (tf.sqrt(self._v) + _EPSILON), self._sizes)
-        for variable, change in zip(self._variables, changes, strict=True):
-            variable.assign_sub(tf.reshape(change, variable.shape))
+
+        def change(gradient: tf.Tensor, m: tf.Variable, v: tf.Variable) -> tf.Tensor:
+            m.assign_add((gradient - m) * (1 - _BETA_1))
+            v.assign_add((tf.square(gradient) - v) * (1 - _BETA_2))
+            return m * rate / (tf.sqrt(v) + _EPSILON)
+
+        *of_large, of_small = self._moments
+        for (place, variable), moments in zip(self._large, of_large, strict=True):
+            variable.assign_sub(change(gradients[place], *moments))
+        if self._small:
+            gradient = tf.concat([tf.reshape(gradients[place], [-1]) for place, _ in self._small], axis=0)
+            changes = tf.split(change(gradient, *of_small), self._sizes)
+            for (_, variable), of in zip(self._small, changes, strict=True):
+                variable.assign_sub(tf.reshape(of, variable.shape))
         self.step.assign_add(1)
 
 

@@ -8,14 +8,16 @@ import pytest
 import tensorflow as tf
 
 from components.models import config_of
-from components.trainer import training
+from components.trainer import steps, training
 from components.trainer.steps import _Adam
 from tests.components.trainer.test_training import EVAL, SIZES, TRAIN
 
 
+@pytest.mark.parametrize("large", [1, 5, 1000])
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
-def test_a_step_is_that_of_keras(schedule):
+def test_a_step_is_that_of_keras(schedule, large, monkeypatch):
     """Of variables of several shapes, with each schedule of the learning rate, also beyond its end."""
+    monkeypatch.setattr(steps, "_LARGE", large)
     schedules = keras.optimizers.schedules
     rates = {
         "constant": 0.1,
