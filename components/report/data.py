@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,22 +61,24 @@ def describe(uri: str, properties: Mapping[str, Any], min_rating: float) -> Data
         properties: Of the artifact.
         min_rating: From which rating on a movie is liked.
     """
-    tables = {split: read(uri, split) for split in SPLITS}
-    splits = {split: table for split, table in tables.items() if table is not None and table.num_rows}
-    if not splits:
+    # A column at a time: all together are gigabytes of a large log.
+    ratings = {split: of for split in SPLITS if len(of := _numbers(uri, split, RATING_KEY))}
+    if not ratings:
         return None
-    users, movies = (_counts([table[key] for table in splits.values()]) for key in (USER_KEY, MOVIE_KEY))
-    ratings = {split: table[RATING_KEY].to_numpy() for split, table in splits.items()}
+    users, movies = (
+        _counts([one.column(0) for split in ratings for one in batches(uri, split, [key])])
+        for key in (USER_KEY, MOVIE_KEY)
+    )
     facts: dict[str, Any] = {}
     if not properties.get(WITHOUT_TIMES):
-        facts = _times({split: table[TIMESTAMP_KEY].to_numpy() for split, table in splits.items()})
-    train = next(iter(splits.values()))
+        facts = _times({split: _numbers(uri, split, TIMESTAMP_KEY) for split in ratings})
+    train = next(iter(ratings))
     return DataFacts(
-        rows={split: table.num_rows for split, table in splits.items()},
+        rows={split: len(of) for split, of in ratings.items()},
         users=int(properties.get("num_users", len(users))),
         movies=int(properties.get("num_movies", len(movies))),
         liked={split: float((of >= min_rating).mean()) for split, of in ratings.items()},
-        genres=_genres(train[GENRES_KEY], train.num_rows),
+        genres=_genres(batches(uri, train, [GENRES_KEY]), len(ratings[train])),
         activity=_curve(users),
         popularity=_curve(movies),
         **_values(ratings),
@@ -83,23 +86,30 @@ def describe(uri: str, properties: Mapping[str, Any], min_rating: float) -> Data
     )
 
 
-def read(uri: str, split: str) -> pa.Table | None:
-    """The columns of a split; None where it has none."""
+def batches(uri: str, split: str, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Columns of a split, ids as dictionaries; nothing where it has none."""
     files = sorted((Path(uri) / f"Columns-{split}").glob("*.parquet"))
-    if files:
-        return pa.concat_tables([pq.read_table(file) for file in files])
-    if not (Path(uri) / f"Split-{split}").is_dir():
-        return None
-    from components.shared import columns  # which needs TensorFlow, to decode
+    for file in files:
+        with pq.ParquetFile(file, read_dictionary=[USER_KEY, MOVIE_KEY]) as opened:
+            for batch in opened.iter_batches(columns=list(names)):
+                yield pa.RecordBatch.from_arrays([batch.column(name) for name in names], list(names))
+    if not files and (Path(uri) / f"Split-{split}").is_dir():
+        from components.shared import columns  # which needs TensorFlow, to decode
 
-    return columns.read(f"{uri}/Split-{split}", columns.SCHEMA.names)
+        yield from columns.batches(f"{uri}/Split-{split}", names)
 
 
-def _counts(columns: Sequence[pa.ChunkedArray]) -> np.ndarray:
+def _numbers(uri: str, split: str, name: str) -> np.ndarray:
+    parts = [one.column(0).to_numpy(zero_copy_only=False) for one in batches(uri, split, [name])]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _counts(chunks: Sequence[pa.DictionaryArray]) -> np.ndarray:
     """How often each id is there, the most frequent first."""
-    chunks = [chunk.cast(pa.binary()) for column in columns for chunk in column.chunks]
-    found: np.ndarray = pc.value_counts(pa.chunked_array(chunks)).field("counts").to_numpy()
-    return np.sort(found)[::-1]
+    unified = pa.chunked_array(chunks).unify_dictionaries()
+    size = len(unified.chunk(0).dictionary)
+    found = np.sum([np.bincount(of.indices.to_numpy(), minlength=size) for of in unified.chunks], axis=0)
+    return np.sort(found[found > 0])[::-1]
 
 
 def _curve(counts: np.ndarray) -> list[tuple[int, int]]:
@@ -141,7 +151,11 @@ def _values(of_splits: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {"values": names, "by_value": shares}
 
 
-def _genres(column: pa.ChunkedArray, rows: int) -> dict[str, float]:
-    found = pc.value_counts(pc.list_flatten(column)).to_pylist()
-    found.sort(key=lambda one: -one["counts"])
-    return {one["values"].decode("utf-8", "replace"): one["counts"] / max(rows, 1) for one in found}
+def _genres(parts: Iterable[pa.RecordBatch], rows: int) -> dict[str, float]:
+    found: Counter[bytes] = Counter()
+    for part in parts:
+        counted = pc.value_counts(pc.list_flatten(part.column(0)))
+        found.update(
+            dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
+        )
+    return {name.decode("utf-8", "replace"): count / max(rows, 1) for name, count in found.most_common()}

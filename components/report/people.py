@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.report.data import read
+from components.report.data import batches
 from components.shared.artifacts import MOVIES_FILE
 from components.shared.features import (
     GENRES_KEY,
@@ -63,12 +63,12 @@ def people(
     genres = dict(zip(table[MOVIE_KEY].to_pylist(), table[GENRES_KEY].to_pylist(), strict=True))
     wanted = pa.array([one["user_id"].encode() for one in answers], pa.binary())
     rows: list[dict[str, Any]] = []
+    names = (USER_KEY, MOVIE_KEY, RATING_KEY, TIMESTAMP_KEY)
     for split in SPLITS:
-        part = read(examples_uri, split)
-        if part is not None:
-            of_users = pc.is_in(part[USER_KEY].cast(pa.binary()), value_set=wanted)
-            of_likes = pc.greater_equal(part[RATING_KEY], min_rating)
-            rows += part.filter(pc.and_(of_users, of_likes)).to_pylist()
+        for part in batches(examples_uri, split, names):
+            user, rating = part.column(0), part.column(2)
+            of_users = pc.is_in(user.dictionary, value_set=wanted).take(user.indices)
+            rows += part.filter(pc.and_(of_users, pc.greater_equal(rating, min_rating))).to_pylist()
 
     def title(id_: str) -> str:
         return titles.get(id_) or id_

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 from collections.abc import Callable
+from contextlib import suppress
 
+import pyarrow as pa
 from absl import logging as absl_logging
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
@@ -25,6 +28,19 @@ def run(pipeline: Pipeline, observe: Observer) -> None:
     absl_logging.set_verbosity(absl_logging.INFO)
     connection = pipeline.metadata_connection_config
     secrets = passwords(connection)
-    watched = launches_observed(observe, check_held)
+    watched = launches_observed(_tidied(observe), check_held)
     with watched, secrets_kept(secrets), in_order(), backslashes_kept(connection):
         LocalDagRunner().run(pipeline)
+
+
+def _tidied(observe: Observer) -> Observer:
+    """Returns to the system what a node has freed: Arrow and glibc keep it, in places where the next cannot use it."""
+
+    def observed(name: str, starts: bool) -> None:
+        if not starts:
+            pa.default_memory_pool().release_unused()
+            with suppress(OSError, AttributeError):  # another C library than glibc
+                ctypes.CDLL("libc.so.6").malloc_trim(0)
+        observe(name, starts)
+
+    return observed
