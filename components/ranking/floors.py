@@ -67,7 +67,7 @@ class Ratings:
 
     def by_user(self) -> Ratings:
         """The rows in the order of their users; those of one user stay in theirs."""
-        rows = np.arange(len(self))
+        rows = np.arange(len(self), dtype=np.int32)
         # A counting sort, in a fifth of the time of numpy's.
         return self[sparse.coo_matrix((rows, (self.users, rows))).tocsr().data] if len(self) else self
 

@@ -25,6 +25,8 @@ from pipeline.cli.group import Group
 
 # Before anything imports pydantic: to look for plugins of it, it reads the metadata of every installed package.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+# Before anything imports TensorFlow: the sums of oneDNN depend on the processor, and it keeps what memory it ever had.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # Imports make many objects that stay, and which Python would go through a hundred times.
 gc.set_threshold(50_000, 20, 20)
 
