@@ -85,7 +85,8 @@ def _check(arguments: Sequence[str]) -> None:
     except (ValueError, ImportError, AttributeError) as error:
         found = [str(error)]
     except SystemExit:
-        found = printed.getvalue().strip().splitlines()[-1:]
+        _, mark, said = printed.getvalue().strip().rpartition(": error: ")
+        found = [said if mark else " ".join(arguments)]
     if found:
         raise ConfigError(
             "Beam cannot use its arguments.", where="key beam.args", found=" ".join(found), expected=_WANTED

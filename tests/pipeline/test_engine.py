@@ -79,10 +79,10 @@ def test_one_of_two_folders_on_google_s_storage_is_enough(tmp_path):
         ([one for one in DATAFLOW if "temp_location" not in one], "temp_location"),
         (["--runner=Datflow"], "Unexpected pipeline runner: Datflow"),
         (["--runner=PortableRunner", "--environment_type=EXTERNAL"], "external_service_address is required"),
-        (["--autoscaling_algorithm=x"], "autoscaling_algorithm: invalid choice: 'x'"),
+        (["--autoscaling_algorithm=x"], "found:    argument --autoscaling_algorithm: invalid choice: 'x'"),
         (["--runner"], "argument --runner: expected one argument"),
         (["--runner=apache_beam.runners.direct.Bar"], "Bar"),
-        (["--help"], "beam.args"),
+        (["--help"], "found:    --help"),
     ],
 )
 def test_what_beam_cannot_use_is_told_before_anything_runs(tmp_path, given, told):
