@@ -27,7 +27,7 @@ from components.shared.storage import CAUSES, storage
 
 MARKER = Path(EXTRA) / MARKER_FILE
 # What is written beside the model, and so is no part of it.
-_BESIDE = {MARKER, Path(EXTRA) / CARD_FILE, Path(EXTRA) / CARD_JSON_FILE}
+BESIDE = {MARKER, Path(EXTRA) / CARD_FILE, Path(EXTRA) / CARD_JSON_FILE}
 _MODEL, _VARIABLES, _FOLDER = "saved_model.pb", "variables", "its folder"
 GONE = f"{_FOLDER} is missing"  # what `damage` says of a version that is not there
 _LOCK = ".lock"
@@ -158,7 +158,7 @@ def digest(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder)
-        if name not in _BESIDE:
+        if name not in BESIDE:
             with path.open("rb") as file:
                 total.update(f"{name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return total.hexdigest()
@@ -235,7 +235,13 @@ def restore(source: Path, base: Path, marker: Marker, link: bool = False) -> Pat
         if wrong:
             raise ModelError(f"The version cannot be restored: {wrong}.", where=str(source))
         marker = replace(marker, model_digest=marker.model_digest or digest(source))
-        with _aside(source, base, marker, link) as partial:
+        card = {
+            name: (target / EXTRA / name).read_text(encoding="utf-8", errors="replace")
+            for name in (CARD_FILE, CARD_JSON_FILE)
+            # The model itself has none.
+            if (target / EXTRA / name).is_file() and not (source / EXTRA / name).is_file()
+        }
+        with _aside(source, base, marker, link, card) as partial:
             if target.exists():
                 target.rename(base / f"{_REMOVING}{marker.version}")
             partial.rename(target)

@@ -15,7 +15,7 @@ from components.shared.artifacts import RANKING_EVALUATOR, TRAINER
 from pipeline.cli.group import CommandInterruptedError
 from pipeline.cli.options import configured, json_option, short, verbosely, waiting
 from pipeline.cli.session import session
-from pipeline.cli.variants import check_before, csv_option, plot_option, tell_failures, train_each
+from pipeline.cli.variants import check_before, combined, csv_option, plot_option, tell_failures, train_each
 
 if TYPE_CHECKING:
     from components.ranking.bootstrap import Estimate
@@ -61,7 +61,7 @@ def compare(
     Under both questions, model.objective like and interaction, it shows each model's figures on test with intervals,
     whether it differs from the best beyond chance, what it takes, and the floors. A key of the configuration holds for
     each model that has it. It is a pipeline of its own, <name>-compare, that ends before anything is blessed or pushed;
-    the data are read once. Exits with 1 when one of the models failed.
+    the data are read once. Exits with 1 when one of the models failed, and with 4 when the data stop all of them.
 
     \b
     Examples:
@@ -118,7 +118,7 @@ def compare(
     ]
     if interrupted:
         raise interrupted
-    sys.exit(1 if any(failed) else 0)
+    sys.exit(combined(failed))
 
 
 def _train_all(

@@ -42,7 +42,8 @@ def sweep(
 
     Shows what each value does to the loss on train, validation and test and to the ranking, which tells under- from
     overfitting. It is a pipeline of its own, <name>-sweep, that ends before anything is blessed or pushed; what a
-    value does not touch comes from the cache. Exits with 1 when one of the values failed.
+    value does not touch comes from the cache. Exits with 1 when one of the values failed, and with 4 when the data
+    stop all of them.
 
     \b
     Examples:
@@ -81,7 +82,7 @@ def sweep(
     failed = tell_failures(f"{key}=", outcomes)
     if interrupted:
         raise interrupted
-    sys.exit(1 if failed else 0)
+    sys.exit(failed)
 
 
 def print_report(console: Console, key: str, outcomes: Sequence[Outcome]) -> None:

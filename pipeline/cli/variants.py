@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from components.shared.errors import MarqueeError
 from pipeline.cli.group import CommandInterruptedError
 from pipeline.cli.options import path_type
 from pipeline.cli.session import execute
+from pipeline.operations.outcome import ExitCode, exit_code
 
 if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
@@ -102,16 +103,25 @@ def _train(console: Console, variant: Variant, log: Path, prefix: str) -> tuple[
         raise
     except MarqueeError as error:
         seconds = time.monotonic() - started
-        return Outcome(variant.text, "failed", seconds, error=str(error), component=failed_in), error.problem
+        code = exit_code(error)
+        failed = Outcome(variant.text, "failed", seconds, error=str(error), component=failed_in, code=code)
+        return failed, error.problem
     run = read_runs(variant.config, last=1)[0]
     return outcome(variant.text, run, time.monotonic() - started), ""
 
 
-def tell_failures(prefix: str, outcomes: Iterable[Outcome]) -> bool:
-    """Prints the errors of those that failed; whether there are any."""
+def tell_failures(prefix: str, outcomes: Iterable[Outcome]) -> ExitCode:
+    """Prints the errors of those that failed; the code of these where all have, and for the same reason."""
     from pipeline.cli.console import printable
 
-    failed = [one for one in outcomes if one.state == "failed"]
-    for one in failed:
-        click.echo(printable(f"Error: {prefix}{one.value}: {one.error}"), err=True)
-    return bool(failed)
+    told = [*outcomes]
+    for one in told:
+        if one.state == "failed":
+            click.echo(printable(f"Error: {prefix}{one.value}: {one.error}"), err=True)
+    return combined([one.code for one in told])
+
+
+def combined(codes: Collection[ExitCode]) -> ExitCode:
+    """What several come to: the code of all, or that something failed."""
+    distinct = {*codes} or {ExitCode.DONE}
+    return distinct.pop() if len(distinct) == 1 else ExitCode.FAILED

@@ -10,6 +10,7 @@ from pathlib import Path
 from components.shared.artifacts import RANKING_EVALUATOR, TRAINER, of_retrieval
 from components.shared.errors import ConfigError
 from pipeline.config import PipelineConfig
+from pipeline.operations.outcome import ExitCode
 from pipeline.state.runs import Run
 
 _PLOTS = (".png", ".svg", ".pdf")
@@ -51,6 +52,7 @@ class Outcome:
         figures: By name; none where it failed.
         error: What went wrong, and
         component: in which component.
+        code: With what `marquee run` would have ended.
         ranking: Folder of the RankingEvaluator's output.
     """
 
@@ -60,6 +62,7 @@ class Outcome:
     figures: dict[str, float] = field(default_factory=dict)
     error: str = ""
     component: str = ""
+    code: ExitCode = ExitCode.DONE
     ranking: str = ""
 
 

@@ -142,7 +142,7 @@ def test_a_shard_that_was_cut_short(workspace):
 
 
 def test_the_baselines_model_is_gone(workspace):
-    """The blessed model before it is the baseline then."""
+    """The blessed model before it is the baseline then; what that was trained on has been made again since."""
     model = workspace.last().nodes["MovieTrainer"].output("model")
     assert workspace.last().summary()["blessed"]
     shutil.rmtree(model.uri)
@@ -152,6 +152,8 @@ def test_the_baselines_model_is_gone(workspace):
     assert "until then the blessed model before it is the baseline" in told
     baseline = workspace.last().nodes["latest_blessed_model"].output("model")
     assert baseline.id < model.id
-    assert "baseline_metric" in workspace.last().summary()
+    assert "the ratings that it was trained on are gone" in told
+    summary = workspace.last().summary()
+    assert (summary["baseline_model_id"], summary["compared_rows"]) == (baseline.id, 0)
     assert workspace.last().nodes["Evaluator"].state == "done"
     check_at_rest(workspace.config)

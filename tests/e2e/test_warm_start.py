@@ -78,10 +78,10 @@ def test_an_unchanged_run_comes_from_the_cache(grown):
 def test_the_weights_are_beside_the_export_and_not_pushed(grown):
     _, config = grown
     first, *_ = read_runs(config)
-    with np.load(Path(model_of(first).uri) / "warm_start.npz") as left:
+    with np.load(Path(model_of(first).uri) / "warm_start_like.npz") as left:
         assert left["weights/user_embedding/0"].shape[0] == len(left["tokens/user_id"]) + 1
         assert left["tokens/user_id"].dtype.kind == "S"
-    assert not list(config.serving_model_dir.rglob("warm_start.npz"))
+    assert not list(config.serving_model_dir.rglob("warm_start*.npz"))
 
 
 def test_gc_keeps_the_model_that_a_kept_one_started_from(grown):

@@ -129,6 +129,15 @@ def test_a_version_is_restored_whole_or_not_at_all(tmp_path, base):
     assert [one.name for one in base.iterdir() if one.is_dir()] == [path.name]
 
 
+def test_a_version_that_is_restored_from_its_model_keeps_its_card(tmp_path, base):
+    source = saved_model(tmp_path / "model")
+    path, marker = versions.push(source, base, MARKER, card=lambda _: {"model_card.md": "# A card"})
+    shutil.rmtree(path / "variables")
+    versions.restore(source, base, marker)
+    assert (path / "assets.extra/model_card.md").read_text() == "# A card"
+    assert versions.damage(path, marker.model_digest) == ""
+
+
 def test_a_model_whose_version_is_damaged_is_pushed_again(tmp_path, base):
     source = saved_model(tmp_path / "model")
     first, _ = versions.push(source, base, MARKER)
