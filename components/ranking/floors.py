@@ -212,16 +212,17 @@ def bias_logistic_regression(
     none = np.zeros((num_movies, 0), bool)
     regression = Regression(train, num_users, none)
     strengths = np.geomspace(_STRONGEST, _WEAKEST, values).tolist()
-    best, least, fitted = strengths[0], np.inf, None
+    best, least = None, np.inf
     for c in strengths:
         # From the solution before it, which is near.
-        fitted = regression.fit(c, start=fitted)
+        fitted = regression.fit(c, start=best)
         loss = _loss(fitted, evaluation)
         if loss > least:
             break
-        best, least = c, loss
+        best, least = fitted, loss
+    assert best is not None
     del regression  # its arrays are as long as the log
-    return Regression(train + evaluation, num_users, none).fit(best, start=fitted)
+    return Regression(train + evaluation, num_users, none).fit(best.c, start=best)
 
 
 def bias_genre_logistic_regression(
