@@ -20,7 +20,7 @@ PLACES = {
     "Transform": ("Transform/transform_graph", 2.0),
     "MovieTuner": ("../tuning", 6.0),
     "MovieTrainer": ("MovieTrainer/model", 1.0),
-    "Evaluator": ("Evaluator/evaluation", 4.0),
+    "Evaluator": ("Evaluator/evaluation", 0.5),
     "RankingEvaluator": ("RankingEvaluator/ranking", 0.2),
     "ServingValidator": ("ServingValidator/blessing", 1.0),
 }
