@@ -1,8 +1,9 @@
 """The component: stands where the InfraValidator stands, and needs no Docker.
 
 The InfraValidator starts TensorFlow Serving in a container, sends it tf.Examples, and sees whether the model loads and
-answers anything. This one starts a process that has TensorFlow alone, and asks every signature what a client may ask;
-the answers must be right too. Its blessing is the standard one, without which Pusher pushes nothing.
+answers anything. This one starts a process with TensorFlow's C++ runtime, whose loader is that of TensorFlow Serving,
+and asks every signature what a client may ask; the answers must be right too. Its blessing is the standard one, without
+which Pusher pushes nothing.
 
 Where the warm-up requests are: the InfraValidator writes them into a copy of the model in its blessing, which Pusher
 then pushes instead. Here they come with the Trainer's export. So there is no further copy of the model on disk, what
@@ -89,7 +90,7 @@ class ServingValidatorSpec(component_spec.ComponentSpec):
 
 
 class ServingValidator(base_component.BaseComponent):
-    """Blesses an export that a process with TensorFlow alone can load and that answers as it must.
+    """Blesses an export that TensorFlow alone can load and that answers as it must.
 
     Args:
         model: What the Trainer exported.

@@ -9,11 +9,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from google.protobuf import message
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from components.serving_validator.settings import ServingValidatorSettings
@@ -108,11 +111,14 @@ def _request(model: str, examples: Sequence[str], settings: ServingValidatorSett
     dataset = tf.data.TFRecordDataset(sorted(examples), "GZIP").take(settings.requests)
     records = list(dataset.as_numpy_iterator())
     warmup, problem = _warmup_requests(Path(model) / EXTRA / WARMUP_FILE)
+    reference = Path(model) / EXTRA / REFERENCE_FILE
     return {
         "model": model,
-        "examples": [base64.b64encode(record).decode() for record in records],
+        "signatures": signatures(Path(model)),
+        "examples": _text(records),
+        "made": _text(_examples_of(reference)),
         "pairs": [_pair(record) for record in records],
-        "reference": str(Path(model) / EXTRA / REFERENCE_FILE),
+        "reference": str(reference),
         "warmup": warmup,
         "warmup_problem": problem,
         "requests": settings.requests,
@@ -120,6 +126,55 @@ def _request(model: str, examples: Sequence[str], settings: ServingValidatorSett
         "tolerance": settings.tolerance,
         "timeout_seconds": settings.timeout_seconds,
     }
+
+
+def _text(records: Iterable[bytes]) -> list[str]:
+    return [base64.b64encode(record).decode() for record in records]
+
+
+def signatures(model: Path) -> dict[str, Any]:
+    """Dtypes and tensors of the signatures; none where they cannot be read, as the probe then cannot load them."""
+    try:
+        parsed = saved_model_pb2.SavedModel.FromString(
+            (model / tf.saved_model.SAVED_MODEL_FILENAME_PB).read_bytes()
+        )
+    except (OSError, message.DecodeError):
+        return {}
+    return {
+        name: {
+            "inputs": {key: _tensors(info) for key, info in definition.inputs.items()},
+            "outputs": {key: _tensors(info) for key, info in definition.outputs.items()},
+        }
+        for graph in parsed.meta_graphs
+        if tf.saved_model.SERVING in graph.meta_info_def.tags
+        for name, definition in graph.signature_def.items()
+        if not name.startswith("__")  # the loader's own
+    }
+
+
+def _tensors(info: meta_graph_pb2.TensorInfo) -> tuple[str, list[str]]:
+    sparse = info.coo_sparse
+    return tf.as_dtype(info.dtype).name, (
+        [sparse.values_tensor_name, sparse.indices_tensor_name, sparse.dense_shape_tensor_name]
+        if info.HasField("coo_sparse")
+        else [info.name]
+    )
+
+
+def _examples_of(reference: Path) -> Iterator[bytes]:
+    """The pairs of the reference as examples without anything but the ids; none where the probe cannot read them."""
+
+    def of(value: str) -> tf.train.Feature:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+
+    try:
+        with np.load(reference) as stored:
+            pairs = [*zip(stored["user_ids"], stored["movie_ids"], strict=True)]
+    except Exception:  # whatever a file that is not one may raise
+        return
+    for user, movie in pairs:
+        feature = {features.USER_KEY: of(user), features.MOVIE_KEY: of(movie)}
+        yield tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
 
 
 def _pair(record: bytes) -> list[str]:
@@ -136,7 +191,7 @@ def _warmup_requests(path: Path) -> tuple[list[dict[str, Any]], str | None]:
 
 
 def _parse_warmup(path: Path) -> Iterator[dict[str, Any]]:
-    # The protos are TensorFlow Serving's, which a process with TensorFlow alone has not.
+    # The protos are TensorFlow Serving's, which the probe has not.
     for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
         request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
         inputs = {}
@@ -147,7 +202,7 @@ def _parse_warmup(path: Path) -> Iterator[dict[str, Any]]:
             inputs[name] = [
                 "string" if text else array.dtype.name,
                 array.shape,
-                [base64.b64encode(value).decode() for value in values] if text else values,
+                _text(values) if text else values,
             ]
         yield {"signature": request.model_spec.signature_name, "inputs": inputs}
 
@@ -167,13 +222,10 @@ def _ask(request: dict[str, Any], settings: ServingValidatorSettings, folder: Pa
     paths[0].write_text(json.dumps(request))
     log = folder / PROBE_LOG_FILE
     # -I: neither the variables of Python nor the folder of the script, this project's, count. A GPU is left to
-    # whoever has it. The standard library's distutils, which TensorFlow imports, come without setuptools.
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith("PYTHON") and key not in _UNSET
-    } | {
+    # whoever has it.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")} | {
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "1",
-        "SETUPTOOLS_USE_DISTUTILS": "stdlib",
     }
     ended = None
     try:
@@ -204,10 +256,6 @@ def _ask(request: dict[str, Any], settings: ServingValidatorSettings, folder: Pa
     finally:
         for path in paths:
             path.unlink(missing_ok=True)
-
-
-# Of TensorFlow Transform, for processes that import it.
-_UNSET = ("TF_USE_LEGACY_KERAS",)
 
 
 def _how(returncode: int, log: Path) -> str:

@@ -18,7 +18,7 @@ def start(request_path: str, report_path: str) -> None:
     run = importlib.import_module(f"{folder.name}.run")
     del sys.path[0]
     run.main(request_path, report_path)
-    # All is written. To free what was loaded would take TensorFlow as long as loading it.
+    # All is written; nothing needs to be freed.
     sys.stdout.flush()
     os._exit(0)
 

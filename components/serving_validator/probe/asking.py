@@ -28,7 +28,7 @@ def predict(session: Session) -> None:
 def serving_default(session: Session) -> None:
     """The same pairs as examples, and real examples: as `predict`."""
     name = "serving_default"
-    made = [session.example(*pair) for pair in zip(session.users, session.movies, strict=True)]
+    made = session.made
     sent = f"{len(made)} examples of the reference without genres"
     answer = session.call(name, sent, examples=made)
     checks.as_the_trainer(session, name, sent, answer)

@@ -12,19 +12,10 @@ from .session import Answer, K, Session, bytes_of, text
 def weights(session: Session) -> None:
     """Every float that a signature reads must be a number: a user whom nobody asks for has a row too."""
     session.step("looking at the weights")
-    variables = {id(v): v for signature in session.signatures.values() for v in signature.variables}
-    for variable in variables.values():
-        if variable.dtype.is_floating:
-            values = variable.numpy()
-            bad = int(values.size - np.isfinite(values).sum())
-            if bad:
-                session.found(
-                    "weights",
-                    f"variable {variable.name}",
-                    "",
-                    f"{bad} of {values.size} not finite",
-                    "numbers",
-                )
+    for name, values in session.model.variables().items():
+        bad = int(values.size - np.isfinite(values).sum())
+        if bad:
+            session.found("weights", f"variable {name}", "", f"{bad} of {values.size} not finite", "numbers")
 
 
 def shape(session: Session, name: str, sent: str, answer: Answer, shapes: dict[str, tuple[int, ...]]) -> bool:

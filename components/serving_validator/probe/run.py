@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -12,27 +11,9 @@ from . import checks, measures
 from .asking import ASK
 from .session import Session, line
 
-# What a serving process has not. TensorFlow looks for Keras and some others, and does without.
-BARRED = (
-    "keras",
-    "tf_keras",
-    "tfx",
-    "tfx_bsl",
-    "tensorflow_transform",
-    "apache_beam",
-    "components",
-    "pipeline",
-    "googleapiclient",
-    "h5py",
-    "oauth2client",
-    "scipy",
-)
-
 
 def main(request_path: str, report_path: str) -> None:
     """Reads the request, and writes the report."""
-    for name in BARRED:
-        sys.modules[name] = None  # type: ignore[assignment]  # an import raises ImportError
     request = json.loads(Path(request_path).read_text())
     # Should the process that started this one die, nobody else would end it.
     faulthandler.dump_traceback_later(request["timeout_seconds"] + 10, exit=True)
@@ -44,11 +25,6 @@ def main(request_path: str, report_path: str) -> None:
 
 def run(session: Session) -> None:
     """Loads, asks and measures, as far as that goes."""
-    session.step("importing TensorFlow")
-    import tensorflow as tf
-
-    session.tf = tf
-    session.report["tensorflow"] = tf.__version__
     if not session.load() or not session.read_reference():
         return
     checks.weights(session)

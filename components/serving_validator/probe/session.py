@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .runtime import Runtime, SavedModel, TensorFlowError
+
 # Signature -> inputs, and outputs that must be there: name -> dtype.
 SIGNATURES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "serving_default": (
@@ -34,6 +36,7 @@ SIGNATURES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"movie_ids": "string", "scores": "float32", "known": "bool"},
     ),
 }
+NUMPY = {"string": object, "float32": np.float32, "int32": np.int32, "bool": np.bool_}
 K = 10  # length of the lists that are asked for
 # More findings of one kind tell no more.
 _SHOWN = 5
@@ -51,11 +54,12 @@ class Session:
     def __init__(self, request: dict[str, Any]) -> None:
         self.request = request
         self.report: dict[str, Any] = {"findings": [], "latency_ms": {}, "calls": 0}
-        self.examples = [base64.b64decode(example) for example in request["examples"]]
+        self.examples, self.made = (
+            [base64.b64decode(example) for example in request[key]] for key in ("examples", "made")
+        )
         self.pairs = [(user.encode(), movie.encode()) for user, movie in request["pairs"]]
         self.tolerance: float = request["tolerance"]
         self.signatures: dict[str, Any] = {}
-        self.tf: Any = None  # TensorFlow, once it is imported
 
     def step(self, what: str) -> None:
         """Says what is about to be done."""
@@ -70,13 +74,17 @@ class Session:
 
     def load(self) -> bool:
         """Loads the export and sees that each signature is there; False if it does not load at all."""
+        self.step("starting TensorFlow")
+        runtime = Runtime()
+        self.report["tensorflow"] = runtime.version
         self.step("loading the export")
         started = time.perf_counter()
+        there = self.request["signatures"]
         try:
-            self.loaded = self.tf.saved_model.load(self.request["model"])
-            there = dict(self.loaded.signatures)
+            self.model = SavedModel(runtime, self.request["model"])
         except Exception as error:
-            self.found("load", "export", "", line(error), "a SavedModel that TensorFlow alone can load")
+            where = "export" if there else "export, whose saved_model.pb cannot be read"
+            self.found("load", where, "", line(error), "a SavedModel that TensorFlow alone can load")
             return False
         self.report["load_seconds"] = time.perf_counter() - started
         for name, (inputs, outputs) in SIGNATURES.items():
@@ -84,15 +92,15 @@ class Session:
                 names = ", ".join(sorted(there)) or "none"
                 self.found("signature", name, "", f"no such signature; there are {names}", "the signature")
                 continue
-            signature = there[name]
-            takes = {key: spec.dtype.name for key, spec in signature.structured_input_signature[1].items()}
-            gives = {key: spec.dtype.name for key, spec in signature.structured_outputs.items()}
+            takes, gives = (
+                {key: dtype for key, (dtype, _) in there[name][of].items()} for of in ("inputs", "outputs")
+            )
             if takes != inputs:
                 self.found("signature", name, "", f"it takes {_dtypes(takes)}", f"inputs {_dtypes(inputs)}")
             elif not outputs.items() <= gives.items():
                 self.found("signature", name, "", f"it gives {_dtypes(gives)}", f"outputs {_dtypes(outputs)}")
             else:
-                self.signatures[name] = signature
+                self.signatures[name] = there[name]
         return True
 
     def read_reference(self) -> bool:
@@ -129,20 +137,24 @@ class Session:
         self.step(f"{name}: {sent}")
         self.report["calls"] += 1
         try:
-            answer = self.signatures[name](**self.tensors(name, inputs))
-            return {key: self.dense(value) for key, value in answer.items()}
+            return self.ask(name, inputs)
         except Exception as error:
             self.found("call", name, sent, line(error), "an answer")
             return None
 
-    def tensors(self, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Values as a signature takes them."""
-        return {key: self.tf.constant(value, SIGNATURES[name][0][key]) for key, value in inputs.items()}
-
-    def dense(self, value: Any) -> np.ndarray:
-        """A tensor of an answer as an array."""
-        value = self.tf.sparse.to_dense(value) if isinstance(value, self.tf.SparseTensor) else value
-        return value.numpy()
+    def ask(self, name: str, inputs: dict[str, Any]) -> Answer:
+        """The answer of a signature, or what the runtime raises."""
+        of = self.signatures[name]
+        feeds = {
+            of["inputs"][key][1][0]: np.asarray(value, NUMPY[SIGNATURES[name][0][key]])
+            for key, value in inputs.items()
+        }
+        fetches = [tensor for _, tensors in of["outputs"].values() for tensor in tensors]
+        values = iter(self.model.run(feeds, fetches))
+        return {
+            key: next(values) if len(tensors) == 1 else _dense(next(values), next(values), next(values))
+            for key, (_, tensors) in of["outputs"].items()
+        }
 
     def pair(self, index: int) -> str:
         """A pair of the reference in words."""
@@ -152,16 +164,6 @@ class Session:
         """Sizes 0, 1 and the large one, with the indices of the values that make them up."""
         sizes = (0, 1, self.request["batch_size"])
         return [(size, [i % len(values) for i in range(size)]) for size in sizes if values or not size]
-
-    def example(self, user: bytes, movie: bytes) -> bytes:
-        """A serialized example without anything but the ids."""
-        train = self.tf.train
-
-        def of(value: bytes) -> Any:
-            return train.Feature(bytes_list=train.BytesList(value=[value]))
-
-        feature = {"user_id": of(user), "movie_id": of(movie)}
-        return train.Example(features=train.Features(feature=feature)).SerializeToString()
 
 
 def bytes_of(values: np.ndarray) -> list[bytes]:
@@ -174,6 +176,13 @@ def text(value: bytes) -> str:
     return repr(value.decode(errors="replace"))
 
 
+def _dense(values: np.ndarray, indices: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """A sparse tensor, as three, with 0 where it has no value."""
+    dense = np.zeros(shape, values.dtype)
+    dense[tuple(indices.T)] = values
+    return dense
+
+
 def _dtypes(of: dict[str, str]) -> str:
     return ", ".join(f"{key} ({dtype})" for key, dtype in sorted(of.items())) or "nothing"
 
@@ -182,4 +191,5 @@ def line(error: BaseException) -> str:
     """The line of an error that says what happened; TensorFlow puts where in the graph it did around it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     telling = [line for line in lines if not _NOISE.match(line)]
-    return f"{type(error).__name__}: {(telling or lines)[0]}"[:_LINE]
+    kind = error.kind if isinstance(error, TensorFlowError) else type(error).__name__
+    return f"{kind}: {(telling or lines)[0]}"[:_LINE]

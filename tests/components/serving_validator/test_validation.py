@@ -222,7 +222,9 @@ def test_truncated_graph(copy, judge):
     (copy / "saved_model.pb").write_bytes(content[: len(content) // 2])
     report = judge(copy)
     assert report.failures == [report.text]
-    assert report.text.startswith("export: found OSError: Cannot parse file")
+    assert report.text.startswith(
+        "export, whose saved_model.pb cannot be read: found OutOfRangeError: Read less "
+    )
     assert report.text.endswith("; expected a SavedModel that TensorFlow alone can load")
 
 
@@ -249,8 +251,9 @@ def test_an_operation_that_tensorflow_does_not_have(copy, judge):
     next(node for node in nodes if node.op == "Sigmoid").op = "MarqueeSigmoid"
     (copy / "saved_model.pb").write_bytes(model.SerializeToString())
     report = judge(copy)
-    assert report.failures == [report.text]
-    assert "Op type not registered 'MarqueeSigmoid'" in report.text
+    assert report.blessed is False
+    assert all("Op type not registered 'MarqueeSigmoid'" in failure for failure in report.failures)
+    assert report.text.endswith("; expected an answer")
 
 
 def test_python_code_that_is_not_in_the_export(exported, judge, tmp_path):
@@ -279,10 +282,13 @@ def test_a_crash_is_told_as_one(exported, judge, tmp_path):
 
 
 def test_time_out(exported, judge):
-    report = judge(exported.path, SETTINGS.model_copy(update={"timeout_seconds": 0.5}))
-    assert report.failures == [
-        "importing TensorFlow: found no end after 0.5 s (serving.timeout_seconds); expected answers"
-    ]
+    (failure,) = judge(exported.path, SETTINGS.model_copy(update={"timeout_seconds": 0.05})).failures
+    # Wherever it was by then.
+    assert re.fullmatch(
+        r"(starting|starting TensorFlow|loading the export): found no end after 0\.05 s"
+        r" \(serving\.timeout_seconds\); expected answers",
+        failure,
+    )
 
 
 def test_budgets(exported, judge):
