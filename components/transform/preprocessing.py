@@ -25,7 +25,10 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     """Maps raw features to transformed ones; `custom_config` is that of `component.transform`."""
     outputs = {
         features.transformed_name(key): tft.compute_and_apply_vocabulary(
-            inputs[key], num_oov_buckets=custom_config["num_oov_buckets"], vocab_filename=key
+            inputs[key],
+            num_oov_buckets=custom_config["num_oov_buckets"],
+            vocab_filename=key,
+            weights=_ones(inputs[key]),
         )
         for key in features.VOCABULARY_KEYS
     }
@@ -33,6 +36,11 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     outputs[features.LABEL_KEY] = tf.cast(rule.liked(inputs[features.RATING_KEY]), tf.int64)
     outputs[features.ACTIVITY_KEY] = _activity(outputs[features.transformed_name(features.USER_KEY)])
     return outputs
+
+
+def _ones(ids: tf.Tensor | tf.SparseTensor) -> tf.Tensor:
+    # Weighted ids are counted in the graph, a batch at a time; without weights Beam counts them one by one.
+    return tf.ones_like(ids.values if isinstance(ids, tf.SparseTensor) else ids, tf.int64)
 
 
 def _activity(user_index: tf.Tensor) -> tf.Tensor:
