@@ -13,7 +13,13 @@ from absl import logging as absl_logging
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
-from components.shared.tfx_internals import backslashes_kept, in_order, launches_observed, secrets_kept
+from components.shared.tfx_internals import (
+    backslashes_kept,
+    in_order,
+    launches_observed,
+    secrets_kept,
+    signatures_kept,
+)
 from pipeline.state.locking import check_held
 from pipeline.state.store import passwords
 
@@ -29,7 +35,7 @@ def run(pipeline: Pipeline, observe: Observer) -> None:
     connection = pipeline.metadata_connection_config
     secrets = passwords(connection)
     watched = launches_observed(_tidied(observe), check_held)
-    with watched, secrets_kept(secrets), in_order(), backslashes_kept(connection):
+    with watched, secrets_kept(secrets), in_order(), backslashes_kept(connection), signatures_kept():
         LocalDagRunner().run(pipeline)
 
 

@@ -21,7 +21,13 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.pusher import versions
 from components.shared.errors import ConfigError, MarqueeError
-from components.shared.tfx_internals import backslashes_kept, in_order, launches_observed, secrets_kept
+from components.shared.tfx_internals import (
+    backslashes_kept,
+    in_order,
+    launches_observed,
+    secrets_kept,
+    signatures_kept,
+)
 from pipeline.config import PipelineConfig
 from pipeline.runners.local import Observer
 from pipeline.state.locking import check_held
@@ -68,7 +74,7 @@ def run(pipeline: Pipeline, name: str, run_id: str, config: PipelineConfig, obse
     connection = pipeline.metadata_connection_config
     secrets = passwords(connection)
     watched = launches_observed(observe, check_held)
-    with watched, secrets_kept(secrets), in_order(), backslashes_kept(connection):
+    with watched, secrets_kept(secrets), in_order(), backslashes_kept(connection), signatures_kept():
         _launch(compiled, nodes[name], run_id)
     store = open_store(config)
     if store:

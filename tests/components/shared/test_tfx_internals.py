@@ -12,7 +12,13 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.shared import tfx_internals
-from components.shared.tfx_internals import Connection, in_order, launches_observed, secrets_kept
+from components.shared.tfx_internals import (
+    Connection,
+    in_order,
+    launches_observed,
+    secrets_kept,
+    signatures_kept,
+)
 
 
 @pytest.mark.parametrize("package", tfx_internals.CHECKED_WITH)
@@ -53,6 +59,35 @@ def test_nodes_are_observed_and_the_launcher_is_as_before(tmp_path):
         LocalDagRunner().run(pipeline)
     assert seen == [("imported", True), ("imported", False)]
     assert (Launcher.launch, Launcher._publish_successful_execution) == stock
+
+
+def test_beam_is_told_the_same_arguments_and_looks_at_each_method_once(monkeypatch):
+    import apache_beam as beam
+    from apache_beam.testing.util import assert_that, equal_to
+    from apache_beam.transforms import core
+
+    class Lines(beam.DoFn):
+        def process(self, element, window=beam.DoFn.WindowParam, sep=","):
+            yield from element.split(sep)
+
+    stock, looked = core.get_function_args_defaults, []
+    monkeypatch.setattr(core, "get_function_args_defaults", lambda of: looked.append(of) or stock(of))
+    counted = core.get_function_args_defaults
+    names = ["process", "setup", "start_bundle", "finish_bundle"]
+    with signatures_kept():
+        for _ in range(3):
+            dofn = Lines()
+            assert [core.get_function_arguments(dofn, name) for name in names] == [
+                stock(getattr(dofn, name)) for name in names
+            ]
+            core.get_function_arguments(dofn, "process")[0].clear()  # is the caller's own
+        with beam.Pipeline() as pipeline:
+            made = pipeline | beam.Create(["a,b"]) | beam.ParDo(Lines())
+            assert_that(made, equal_to(["a", "b"]))
+    methods = [of.__func__ for of in looked if inspect.ismethod(of)]
+    assert Lines.process in methods
+    assert len(methods) == len(set(methods))
+    assert core.get_function_args_defaults is counted
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 3], ids=["before", "before-the-record", "after"])
