@@ -43,7 +43,6 @@ setup(
         "tf-keras==2.16.0",  # TFT and TFMA import it
         "tfx==1.16.0",
         "tfx-bsl==1.16.1",
-        "threadpoolctl>=3,<4",  # which products of matrices are worth threads
     ],
     extras_require={
         "airflow": [

@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_serving.apis import prediction_log_pb2
-from threadpoolctl import threadpool_limits
 
 from components.export import tables
 from components.export.reference import reference
@@ -36,8 +35,6 @@ def read_movies(uri: str) -> pa.Table:
     return pq.read_table(Path(uri) / MOVIES_FILE)
 
 
-# Most products are too small for threads to gain by them: they wait, which takes CPU seconds.
-@threadpool_limits.wrap(limits=1, user_api="blas")
 def export(
     path: str,
     likes: Answering,

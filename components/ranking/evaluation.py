@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
 
 from components.ranking import bootstrap, floors, metrics
 from components.ranking.data import Dataset
@@ -134,8 +133,6 @@ def _of_regression(fitted: Biases, data: Dataset) -> Scorer:
     return Scorer(likes, lambda users: fitted.scores(users, data.catalogue))
 
 
-# As for the regressions, most products are too small for threads to gain by them.
-@threadpool_limits.wrap(limits=1, user_api="blas")
 def evaluate(
     data: Dataset,
     models: Mapping[str, Scorer],

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 from scipy.linalg import lapack
-from threadpoolctl import threadpool_limits
 
 # The strengths tried, as shares of the number of positives: what suits grows with it, on sets of 17,000 to 200,000.
 SHARES = (0.001, 0.002, 0.004, 0.008)
@@ -171,8 +170,6 @@ def low_rank(of: ItemItem, rank: int, seed: int) -> tuple[np.ndarray, np.ndarray
     return users, movies
 
 
-# A second thread waits about as much as it helps, and waiting costs CPU seconds.
-@threadpool_limits.wrap(limits=1, user_api="blas")
 def _inverse(gram: np.ndarray, strength: float) -> np.ndarray:
     """(gram + strength I)^-1 of a symmetric matrix, float32, by its Cholesky factor."""
     if not len(gram):  # without positives, which LAPACK calls an error

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
-from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     from components.ranking.floors import Ratings
@@ -98,8 +97,6 @@ class Regression:
         for of_users, rows in self._blocks:
             self._cells[rows] += ((users[rows] - of_users.start) * len(sets)).astype(np.int32)
 
-    # Threads that wait for the next of many small products take more CPU seconds than the products.
-    @threadpool_limits.wrap(limits=1, user_api="blas")
     def fit(self, c: float, c_genre: float = 1.0, start: Biases | None = None) -> Biases:
         """The least of the objective.
 

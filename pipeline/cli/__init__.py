@@ -27,6 +27,9 @@ from pipeline.cli.group import Group
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 # Before anything imports TensorFlow: the sums of oneDNN depend on the processor, and it keeps what memory it ever had.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+# Before anything imports NumPy: most products of matrices are too small for threads, which take CPU seconds waiting for
+# the next one.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Imports make many objects that stay, and which Python would go through a hundred times.
 gc.set_threshold(50_000, 20, 20)
 
