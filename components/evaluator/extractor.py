@@ -22,6 +22,7 @@ from tensorflow_model_analysis.extractors import extractor, slice_key_extractor
 from tensorflow_model_analysis.slicer import slicer_lib
 
 from components.shared.errors import ConfigError, DataError, ModelError
+from components.shared.saved_models import loaded
 
 _BATCH = 16_384
 
@@ -78,7 +79,7 @@ class _Slices(beam.DoFn):
         self._keys, self._raw = keys, frozenset(raw)
 
     def setup(self) -> None:
-        self._models = [shared.model_loader.load() for shared in self._shared]
+        self._models = [loaded(shared.model_path) for shared in self._shared]
         made: set[str] = set()
         for shared, model, spec in zip(self._shared, self._models, self._specs, strict=True):
             (preprocessing,) = spec.preprocessing_function_names

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
+from components.shared.saved_models import loaded
+
 _PAIRS = 131_072  # rows of one `predict`
 _WHOLE_CATALOGUE = np.iinfo(np.int32).max
 
@@ -22,7 +24,7 @@ class ExportedModel:
     """
 
     def __init__(self, path: str) -> None:
-        self._loaded = tf.saved_model.load(path)  # the signatures do not keep it alive
+        self._loaded = loaded(path)  # the signatures do not keep it alive
         self._signatures: Mapping[str, tf.types.experimental.ConcreteFunction] = self._loaded.signatures
 
     @property
@@ -84,7 +86,7 @@ class ExportedModel:
             return scores
         # The last column is for those it does not know.
         known = np.concatenate([scores, np.full((len(scores), 1), -np.inf, np.float32)], axis=1)
-        return known[:, place]
+        return np.take(known, place, axis=1)
 
     @cached_property
     def _catalogue(self) -> np.ndarray:
