@@ -17,7 +17,7 @@ from pipeline.cli.session import check_exists, locked, recovered
 
 if TYPE_CHECKING:
     from pipeline.config import PipelineConfig
-    from pipeline.operations.release import Release
+    from pipeline.operations.history import Release
 
 
 def spans_of(first: str | None, last: str | None) -> str:
@@ -46,7 +46,7 @@ def history(file: str | None, overrides: tuple[str, ...], as_json: bool) -> None
     """
     from pipeline.cli.console import captured, print_table
     from pipeline.config import load_config
-    from pipeline.operations.release import history as read_history
+    from pipeline.operations.history import history as read_history
     from pipeline.state.runs import decided_by
     from pipeline.state.store import open_store
 
@@ -243,8 +243,8 @@ def _released(
 
 
 def forced_versions(config: PipelineConfig) -> list[dict[str, Any]]:
-    from pipeline.operations.release import forced
-    from pipeline.operations.release import history as read_history
+    from pipeline.operations.history import forced
+    from pipeline.operations.history import history as read_history
     from pipeline.state.store import open_store
 
     return [

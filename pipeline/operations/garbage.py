@@ -21,7 +21,7 @@ from components.shared.artifacts import makes_baseline
 from components.shared.errors import StorageError
 from components.shared.storage import is_full, storage
 from pipeline.config import PipelineConfig
-from pipeline.operations.release import Release, history
+from pipeline.operations.history import Release, history
 from pipeline.state.recovery import remove_files
 from pipeline.state.repair import pushes
 from pipeline.state.runs import read_runs

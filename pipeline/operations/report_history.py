@@ -13,7 +13,7 @@ from components.shared.artifacts import RETRIEVAL
 from components.shared.features import metric_title
 from components.shared.storage import storage, write_aside
 from pipeline.config import PipelineConfig
-from pipeline.operations.release import Release, history
+from pipeline.operations.history import Release, history
 from pipeline.state.runs import Run, decided_by
 from pipeline.state.store import open_store
 

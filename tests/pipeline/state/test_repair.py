@@ -14,6 +14,7 @@ from components.shared.artifacts import BLESSING, COMPONENT_ID, PUSH, SERVING_FO
 from components.shared.errors import ModelError
 from pipeline.config import PipelineConfig, load_config
 from pipeline.operations import garbage, release
+from pipeline.operations.history import history
 from pipeline.state import recovery, repair
 from pipeline.state.store import Output, Store, connection_config, open_store, properties
 
@@ -179,7 +180,7 @@ def test_gc_leaves_what_nobody_has_pushed_and_keeps_the_real_versions(root):
     assert removal.versions == pushed[:1]
     assert versions.versions(root.config.serving_model_dir) == pushed[1:]
     assert stray.is_dir()
-    assert release.history(root.config, root.store)[-1].state == "served"
+    assert history(root.config, root.store)[-1].state == "served"
 
 
 def test_gc_keeps_what_a_lost_serving_folder_can_be_made_of(root):

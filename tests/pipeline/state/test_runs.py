@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.cli.figures import figure
 from pipeline.cli.run import reached
-from pipeline.operations.release import Release, _judged
+from pipeline.operations.history import Release, _judged
 from pipeline.state.runs import Artifact, Node, Run, decided_by
 
 
