@@ -155,7 +155,12 @@ class ThresholdEvaluator(Evaluator):
                 eval_config=eval_config,
                 fairness_indicator_thresholds=json_utils.dumps(None),
                 schema=schema,
-                code=code_fingerprint("shared/features.py", "shared/model_blessing.py", "evaluator/*.py"),
+                code=code_fingerprint(
+                    "shared/features.py",
+                    "shared/model_blessing.py",
+                    "shared/saved_models.py",
+                    "evaluator/*.py",
+                ),
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             ),

@@ -202,7 +202,9 @@ class RankingEvaluator(base_component.BaseComponent):
                 movies=movies,
                 settings=settings.model_dump_json(),
                 label=label.model_dump_json(),
-                code=code_fingerprint("shared/columns.py", "shared/features.py", "ranking/*.py"),
+                code=code_fingerprint(
+                    "shared/columns.py", "shared/features.py", "shared/saved_models.py", "ranking/*.py"
+                ),
                 ranking=types.Channel(type=RankingEvaluation),
             )
         )

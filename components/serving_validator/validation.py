@@ -132,14 +132,18 @@ def _text(records: Iterable[bytes]) -> list[str]:
     return [base64.b64encode(record).decode() for record in records]
 
 
-def signatures(model: Path) -> dict[str, Any]:
-    """Dtypes and tensors of the signatures; none where they cannot be read, as the probe then cannot load them."""
+def signatures(model: Path) -> dict[str, Any] | None:
+    """Dtypes and tensors of the signatures; None where they cannot be read."""
     try:
         parsed = saved_model_pb2.SavedModel.FromString(
             (model / tf.saved_model.SAVED_MODEL_FILENAME_PB).read_bytes()
         )
-    except (OSError, message.DecodeError):
-        return {}
+        return _of_serving(parsed)
+    except (OSError, message.DecodeError, TypeError):  # the last of a dtype that there is not
+        return None
+
+
+def _of_serving(parsed: saved_model_pb2.SavedModel) -> dict[str, Any]:
     return {
         name: {
             "inputs": {key: _tensors(info) for key, info in definition.inputs.items()},
@@ -164,8 +168,8 @@ def _tensors(info: meta_graph_pb2.TensorInfo) -> tuple[str, list[str]]:
 def _examples_of(reference: Path) -> Iterator[bytes]:
     """The pairs of the reference as examples without anything but the ids; none where the probe cannot read them."""
 
-    def of(value: str) -> tf.train.Feature:
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+    def of(value: Any) -> tf.train.Feature:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[str(value).encode()]))
 
     try:
         with np.load(reference) as stored:

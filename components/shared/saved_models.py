@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import tensorflow as tf
+
+_LOCK = Lock()  # Beam may ask from several threads
 
 
 def loaded(path: str) -> Any:
@@ -16,7 +19,8 @@ def loaded(path: str) -> Any:
         OSError: It cannot be loaded.
     """
     file = Path(path) / tf.saved_model.SAVED_MODEL_FILENAME_PB
-    return _loaded(path, file.stat().st_mtime_ns if file.exists() else 0)
+    with _LOCK:
+        return _loaded(path, file.stat().st_mtime_ns if file.exists() else 0)
 
 
 @lru_cache(maxsize=2)  # the candidate and its baseline

@@ -10,12 +10,11 @@ from .session import Answer, K, Session, bytes_of, text
 
 
 def weights(session: Session) -> None:
-    """Every float that a signature reads must be a number: a user whom nobody asks for has a row too."""
+    """Every float of every variable must be a number: a user whom nobody asks for has a row too."""
     session.step("looking at the weights")
-    for name, values in session.model.variables().items():
-        bad = int(values.size - np.isfinite(values).sum())
+    for name, (bad, size) in session.model.not_finite().items():
         if bad:
-            session.found("weights", f"variable {name}", "", f"{bad} of {values.size} not finite", "numbers")
+            session.found("weights", f"variable {name}", "", f"{bad} of {size} not finite", "numbers")
 
 
 def shape(session: Session, name: str, sent: str, answer: Answer, shapes: dict[str, tuple[int, ...]]) -> bool:

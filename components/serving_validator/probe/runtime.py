@@ -7,7 +7,9 @@ hide what it lacks. The functions are documented in `tensorflow/include/tensorfl
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,10 @@ _DTYPES: dict[int, np.dtype[Any]] = {
     7: np.dtype(object),
     9: np.dtype(np.int64),
     10: np.dtype(np.bool_),
+    17: np.dtype(np.uint16),
     19: np.dtype(np.float16),
+    22: np.dtype(np.uint32),
+    23: np.dtype(np.uint64),
 }
 _NUMBERS = {dtype: number for number, dtype in _DTYPES.items()}
 _STRING = 7
@@ -48,16 +53,12 @@ _CODES = {
     14: "UnavailableError",
     15: "DataLossError",
 }
-# How a variable's value is fetched; Keras and tf.Variable export one for each.
-_READ = b"ReadVariableOp"
+# Of the operation by which a variable's value is fetched: what tf.Variable calls it.
+_READ = "/Read/ReadVariableOp"
 
 
 class TensorFlowError(Exception):
-    """What the runtime said no to; `kind` is the name of its code."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
+    """What the runtime said no to: the name of its code, and its message."""
 
 
 class _Output(ctypes.Structure):
@@ -99,18 +100,15 @@ class Runtime:
             ("TF_GraphOperationByName", pointer, pointer, text),
             ("TF_GraphNextOperation", pointer, pointer, pointer),
             ("TF_OperationName", text, pointer),
-            ("TF_OperationOpType", text, pointer),
             ("TF_OperationOutputType", number, _Output),
             ("TF_AllocateTensor", pointer, number, pointer, number, size),
             ("TF_DeleteTensor", None, pointer),
             ("TF_TensorData", pointer, pointer),
             ("TF_TensorType", number, pointer),
-            ("TF_TensorByteSize", size, pointer),
             ("TF_NumDims", number, pointer),
             ("TF_Dim", ctypes.c_int64, pointer, number),
             ("TF_StringInit", None, pointer),
             ("TF_StringCopy", None, pointer, text, size),
-            ("TF_StringDealloc", None, pointer),
             ("TF_StringGetDataPointer", pointer, pointer),
             ("TF_StringGetSize", size, pointer),
             (
@@ -144,21 +142,26 @@ class Runtime:
             code = self.TF_GetCode(status)
             if code:
                 message = self.TF_Message(status).decode(errors="replace")
-                raise TensorFlowError(_CODES.get(code, f"code {code}"), message)
+                raise TensorFlowError(f"{_CODES.get(code, f'code {code}')}: {message}")
             return result
         finally:
             self.TF_DeleteStatus(status)
 
     def tensor(self, array: np.ndarray) -> int:
-        """A TF_Tensor with the values of an array; one of bytes is one of strings. To be freed by `free`."""
+        """A TF_Tensor with the values of an array; one of bytes is one of strings.
+
+        It is the caller's to delete. Its long strings are never freed: some kilobytes, of a process that soon ends.
+        """
         array = np.ascontiguousarray(array).reshape(array.shape)
+        if array.dtype not in _NUMBERS:
+            raise TypeError(f"no tensor is made of {array.dtype}")
         number = _NUMBERS[array.dtype]
         dims = (ctypes.c_int64 * array.ndim)(*array.shape)
         size = array.size * (_STRING_BYTES if number == _STRING else array.dtype.itemsize)
         made = self.TF_AllocateTensor(number, dims, array.ndim, size)
-        data = self.TF_TensorData(made)
+        data = self.TF_TensorData(made) or 0
         if number == _STRING:
-            for place, value in zip(_places(data, size), array.flat, strict=True):
+            for place, value in zip(range(data, data + size, _STRING_BYTES), array.flat, strict=True):
                 self.TF_StringInit(place)
                 self.TF_StringCopy(place, value, len(value))
         elif size:
@@ -166,51 +169,45 @@ class Runtime:
         return made
 
     def array(self, tensor: int) -> np.ndarray:
-        """The values of a TF_Tensor; strings as an array of bytes."""
-        dtype = _DTYPES[self.TF_TensorType(tensor)]
+        """The values of a TF_Tensor: of numbers while it is there, for strings an array of bytes."""
+        kind = self.TF_TensorType(tensor)
+        if kind not in _DTYPES:
+            raise TypeError(f"a tensor of TensorFlow's data type {kind}, which NumPy has not")
         shape = [self.TF_Dim(tensor, axis) for axis in range(self.TF_NumDims(tensor))]
         count = int(np.prod(shape, dtype=np.int64))
-        data = self.TF_TensorData(tensor)
-        values: np.ndarray
-        if dtype.hasobject:
-            values = np.array([*self._strings(data, count), None], object)[:-1]  # None: no array of text
-        else:
-            values = np.frombuffer(ctypes.string_at(data, self.TF_TensorByteSize(tensor)), dtype)
+        if not count:
+            return np.zeros(shape, _DTYPES[kind])
+        itemsize = _STRING_BYTES if kind == _STRING else _DTYPES[kind].itemsize
+        raw = (ctypes.c_ubyte * (count * itemsize)).from_address(self.TF_TensorData(tensor))
+        if kind == _STRING:
+            return np.array([*self._strings(raw)], object).reshape(shape)
+        values: np.ndarray = np.ctypeslib.as_array(raw).view(_DTYPES[kind])
         return values.reshape(shape)
 
-    def _strings(self, data: int, count: int) -> Iterator[bytes]:
+    def _strings(self, raw: ctypes.Array[ctypes.c_ubyte]) -> Iterator[bytes]:
         # One of up to 22 bytes is in the TF_TString itself (ctstring_internal.h): type and size in a byte, then the
-        # characters. A call for each would take most of an answer's time.
-        raw = ctypes.string_at(data, count * _STRING_BYTES) if count else b""
-        for at in range(0, len(raw), _STRING_BYTES):
-            if raw[at] & 3 == 0:
-                yield raw[at + 1 : at + 1 + (raw[at] >> 2)]
+        # characters.
+        start, inside = ctypes.addressof(raw), bytes(raw)
+        for at in range(0, len(inside), _STRING_BYTES):
+            if inside[at] & 3 == 0:
+                yield inside[at + 1 : at + 1 + (inside[at] >> 2)]
             else:
-                size = self.TF_StringGetSize(data + at)
-                yield ctypes.string_at(self.TF_StringGetDataPointer(data + at), size)
-
-    def free(self, tensor: int) -> None:
-        """Frees a TF_Tensor and its strings."""
-        if self.TF_TensorType(tensor) == _STRING:
-            for place in _places(self.TF_TensorData(tensor), self.TF_TensorByteSize(tensor)):
-                self.TF_StringDealloc(place)
-        self.TF_DeleteTensor(tensor)
-
-
-def _places(data: int, size: int) -> range:
-    """Addresses of the strings in a tensor's data."""
-    return range(data or 0, (data or 0) + size, _STRING_BYTES)
+                size = self.TF_StringGetSize(start + at)
+                yield ctypes.string_at(self.TF_StringGetDataPointer(start + at), size)
 
 
 class SavedModel:
     """A SavedModel in a session of its own, variables and tables restored.
+
+    Attributes:
+        seconds: How long TensorFlow took for the last run.
 
     Raises:
         TensorFlowError: It cannot be loaded.
     """
 
     def __init__(self, runtime: Runtime, path: str) -> None:
-        self._runtime = runtime
+        self._runtime, self.seconds = runtime, 0.0
         self._graph = runtime.TF_NewGraph()
         tags = (ctypes.c_char_p * 1)(b"serve")
         self._session = runtime.checked(
@@ -223,39 +220,50 @@ class SavedModel:
 
         Raises:
             TensorFlowError: A tensor is not there, or the run fails.
+            TypeError: It is of a dtype that one of the two does not have.
         """
+        with self._answer(feeds, fetches) as arrays:
+            return [array.copy() for array in arrays]
+
+    def not_finite(self) -> dict[str, tuple[int, int]]:
+        """Name of each variable of floats -> how many of its numbers are not finite, and how many it has."""
+        runtime, place = self._runtime, ctypes.c_size_t(0)
+        names = []
+        while operation := runtime.TF_GraphNextOperation(self._graph, ctypes.byref(place)):
+            name = runtime.TF_OperationName(operation).decode()
+            kind = _DTYPES.get(runtime.TF_OperationOutputType(_Output(operation, 0)), np.dtype(object))
+            if name.endswith(_READ) and kind.kind == "f":
+                names.append(name)
+        if not names:
+            return {}
+        # In one run, as each of other tensors is planned anew; and where they lie, as they may be most of the memory.
+        with self._answer({}, [f"{name}:0" for name in names]) as values:
+            counts = [(of.size - int(np.isfinite(of).sum()), of.size) for of in values]
+        return dict(zip((name.removesuffix(_READ) for name in names), counts, strict=True))
+
+    @contextmanager
+    def _answer(self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str]) -> Iterator[list[np.ndarray]]:
         runtime = self._runtime
         fed = (_Output * len(feeds))(*map(self._output, feeds))
         asked = (_Output * len(fetches))(*map(self._output, fetches))
         inputs = [runtime.tensor(array) for array in feeds.values()]
         outputs = (ctypes.c_void_p * len(fetches))()
+        started = time.perf_counter()
         try:
             runtime.checked(
                 runtime.TF_SessionRun,
                 *(self._session, None, fed, (ctypes.c_void_p * len(inputs))(*inputs), len(inputs)),
                 *(asked, outputs, len(fetches), None, 0, None),
             )
-            return [runtime.array(tensor) for tensor in outputs if tensor]
+            self.seconds = time.perf_counter() - started
+            yield [runtime.array(tensor) for tensor in outputs if tensor]
         finally:
-            for tensor in [*inputs, *(one for one in outputs if one)]:
-                runtime.free(tensor)
-
-    def variables(self) -> dict[str, np.ndarray]:
-        """Names and values of the variables of floats."""
-        runtime, place = self._runtime, ctypes.c_size_t(0)
-        names = []
-        while operation := runtime.TF_GraphNextOperation(self._graph, ctypes.byref(place)):
-            if runtime.TF_OperationOpType(operation) == _READ:
-                kind = _DTYPES.get(runtime.TF_OperationOutputType(_Output(operation, 0)))
-                if kind is not None and kind.kind == "f":
-                    names.append(runtime.TF_OperationName(operation).decode())
-        # In one run, as each of other tensors is planned anew.
-        values = self.run({}, [f"{name}:0" for name in names]) if names else []
-        return {name.removesuffix("/Read/ReadVariableOp"): of for name, of in zip(names, values, strict=True)}
+            for tensor in [*inputs, *filter(None, outputs)]:
+                runtime.TF_DeleteTensor(tensor)
 
     def _output(self, name: str) -> _Output:
         operation, _, index = name.rpartition(":")
         found = self._runtime.TF_GraphOperationByName(self._graph, operation.encode())
         if not found:
-            raise TensorFlowError("NotFoundError", f"no tensor {name!r} in the graph")
+            raise TensorFlowError(f"NotFoundError: no tensor {name!r} in the graph")
         return _Output(found, int(index))

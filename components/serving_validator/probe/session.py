@@ -36,7 +36,7 @@ SIGNATURES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"movie_ids": "string", "scores": "float32", "known": "bool"},
     ),
 }
-NUMPY = {"string": object, "float32": np.float32, "int32": np.int32, "bool": np.bool_}
+_NUMPY = {"string": object, "float32": np.float32, "int32": np.int32, "bool": np.bool_}
 K = 10  # length of the lists that are asked for
 # More findings of one kind tell no more.
 _SHOWN = 5
@@ -66,8 +66,11 @@ class Session:
         print(what, flush=True)
 
     def found(self, check: str, where: str, sent: str, found: str, expected: str) -> None:
-        """Notes a finding, unless there are many of its place."""
-        if sum(1 for finding in self.report["findings"] if finding["where"] == where) < _SHOWN:
+        """Notes a finding, unless there are many of its place, or a call has ended the same way already."""
+        before = self.report["findings"]
+        if check == "call" and any(finding["found"] == found[:_LINE] for finding in before):
+            return
+        if sum(1 for finding in before if finding["where"] == where) < _SHOWN:
             self.report["findings"].append(
                 {"check": check, "where": where, "sent": sent, "found": found[:_LINE], "expected": expected}
             )
@@ -79,11 +82,11 @@ class Session:
         self.report["tensorflow"] = runtime.version
         self.step("loading the export")
         started = time.perf_counter()
-        there = self.request["signatures"]
+        readable, there = self.request["signatures"] is not None, self.request["signatures"] or {}
         try:
             self.model = SavedModel(runtime, self.request["model"])
         except Exception as error:
-            where = "export" if there else "export, whose saved_model.pb cannot be read"
+            where = "export" if readable else "export, whose saved_model.pb cannot be read"
             self.found("load", where, "", line(error), "a SavedModel that TensorFlow alone can load")
             return False
         self.report["load_seconds"] = time.perf_counter() - started
@@ -137,18 +140,19 @@ class Session:
         self.step(f"{name}: {sent}")
         self.report["calls"] += 1
         try:
-            return self.ask(name, inputs)
+            return self.ask(name, self.arrays(name, inputs))
         except Exception as error:
             self.found("call", name, sent, line(error), "an answer")
             return None
 
-    def ask(self, name: str, inputs: dict[str, Any]) -> Answer:
+    def arrays(self, name: str, inputs: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Values as a signature takes them."""
+        return {key: np.asarray(value, _NUMPY[SIGNATURES[name][0][key]]) for key, value in inputs.items()}
+
+    def ask(self, name: str, inputs: dict[str, np.ndarray]) -> Answer:
         """The answer of a signature, or what the runtime raises."""
         of = self.signatures[name]
-        feeds = {
-            of["inputs"][key][1][0]: np.asarray(value, NUMPY[SIGNATURES[name][0][key]])
-            for key, value in inputs.items()
-        }
+        feeds = {of["inputs"][key][1][0]: value for key, value in inputs.items()}
         fetches = [tensor for _, tensors in of["outputs"].values() for tensor in tensors]
         values = iter(self.model.run(feeds, fetches))
         return {
@@ -191,5 +195,5 @@ def line(error: BaseException) -> str:
     """The line of an error that says what happened; TensorFlow puts where in the graph it did around it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     telling = [line for line in lines if not _NOISE.match(line)]
-    kind = error.kind if isinstance(error, TensorFlowError) else type(error).__name__
-    return f"{kind}: {(telling or lines)[0]}"[:_LINE]
+    kind = "" if isinstance(error, TensorFlowError) else f"{type(error).__name__}: "
+    return f"{kind}{(telling or lines)[0]}"[:_LINE]

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from components.serving_validator.probe.runtime import Runtime, SavedModel, TensorFlowError
+from components.serving_validator.validation import signatures
+from tests.components.serving_validator.conftest import raw_example
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +40,8 @@ LENGTHS = strings(b"", b"a", b"a" * 22, b"b" * 23, b"c" * 5000, "Amélie".encode
 )
 def test_a_tensor_has_what_the_array_had(runtime, array):
     tensor = runtime.tensor(array)
-    found = runtime.array(tensor)
-    runtime.free(tensor)
+    found = runtime.array(tensor).copy()
+    runtime.TF_DeleteTensor(tensor)
     assert found.dtype == array.dtype
     assert found.shape == array.shape
     assert found.tolist() == array.tolist()
@@ -56,32 +58,60 @@ def test_answers_and_variables_are_those_of_tensorflow_in_python(runtime, export
     )
     expected = loaded.signatures["predict"](user_ids=tf.constant(users), movie_ids=tf.constant(movies))
     np.testing.assert_allclose(answer, expected["probability"], rtol=1e-6)
-    values = model.variables()
     floats = {
         variable.name.split(":")[0]: variable
         for signature in loaded.signatures.values()
         for variable in signature.variables
         if variable.dtype.is_floating
     }
-    assert values.keys() >= floats.keys()
-    for name, variable in floats.items():
-        np.testing.assert_array_equal(values[name], variable)
+    found = model.not_finite()
+    assert {name: found[name] for name in floats} == {
+        name: (0, int(tf.size(variable))) for name, variable in floats.items()
+    }
+
+
+def test_what_is_fetched_is_there_the_next_time_too(runtime, tmp_path):
+    """Also long strings, of which an answer may be the variable's own memory."""
+    import tensorflow as tf
+
+    ids = [f"{number:036d}".encode() for number in range(8)]
+    module = tf.Module()
+    module.ids = tf.Variable(ids)
+    module.all = tf.function(
+        lambda: {"all": module.ids[:8], "same": module.ids.read_value()}, input_signature=[]
+    )
+    tf.saved_model.save(module, str(tmp_path), signatures=module.all)
+    model, of = SavedModel(runtime, str(tmp_path)), signatures(tmp_path)["serving_default"]["outputs"]
+    for _ in range(3):
+        found = model.run({}, [of["all"][1][0], of["same"][1][0]])
+        assert [array.tolist() for array in found] == [ids, ids]
+
+
+def test_a_sparse_answer_has_three_tensors(runtime, exported):
+    of = signatures(exported.path)["transform_features"]
+    dtype, names = of["outputs"]["genres_xf"]
+    assert (dtype, len(names)) == ("int64", 3)
+    ((_, (given,)),) = of["inputs"].values()
+    examples = strings(raw_example("ann", "m1", 4.0, ["Drama", "War"]))
+    values, indices, shape = SavedModel(runtime, str(exported.path)).run({given: examples}, names)
+    assert (len(values), indices.tolist(), shape.tolist()) == (2, [[0, 0], [0, 1]], [1, 2])
 
 
 def _output(exported, signature: str, key: str) -> str:
-    from components.serving_validator.validation import signatures
-
     _, (name,) = signatures(exported.path)[signature]["outputs"][key]
     return name
 
 
 def test_errors_have_the_names_of_tensorflow(runtime, exported, tmp_path):
-    with pytest.raises(TensorFlowError, match="Could not find SavedModel") as raised:
+    with pytest.raises(TensorFlowError, match=r"^NotFoundError: Could not find SavedModel"):
         SavedModel(runtime, str(tmp_path))
-    assert raised.value.kind == "NotFoundError"
     model = SavedModel(runtime, str(exported.path))
-    with pytest.raises(TensorFlowError, match="no tensor 'nowhere:0' in the graph"):
+    probability = _output(exported, "predict", "probability")
+    with pytest.raises(TensorFlowError, match=r"^NotFoundError: no tensor 'nowhere:0' in the graph"):
         model.run({}, ["nowhere:0"])
-    with pytest.raises(TensorFlowError, match="must feed a value") as raised:
-        model.run({}, [_output(exported, "predict", "probability")])
-    assert raised.value.kind == "InvalidArgumentError"
+    with pytest.raises(TensorFlowError, match=r"^InvalidArgumentError: You must feed a value"):
+        model.run({}, [probability])
+    with pytest.raises(TensorFlowError, match=r"^InvalidArgumentError: .*int64"):
+        model.run({"predict_user_ids:0": np.array([1]), "predict_movie_ids:0": strings(b"m1")}, [probability])
+    with pytest.raises(TypeError, match="complex"):
+        runtime.tensor(np.array([1j]))
