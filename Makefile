@@ -19,7 +19,7 @@ run: setup ## Train, evaluate and push a recommender on MovieLens 100K (ARGS="--
 
 test: setup ## Lint, check types and imports, and run every test
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-long: setup ## Whole runs of single features: releases, repair, warm start, full disks, logs without times
 	@$(BIN)/python -m pytest -m long $(ARGS)

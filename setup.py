@@ -55,6 +55,7 @@ setup(
             "import-linter",
             "mypy",
             "pytest",
+            "pytest-xdist",  # `make test` has a file of tests on each of two cores
             "pytrec-eval-terrier",
             "ruff",
             "selenium>=4.30,<5",  # drives the Chromium of `make test-report`

@@ -66,9 +66,9 @@ class Session:
         print(what, flush=True)
 
     def found(self, check: str, where: str, sent: str, found: str, expected: str) -> None:
-        """Notes a finding, unless there are many of its place, or a call has ended the same way already."""
+        """Notes a finding, unless there are many of its place, or a request has ended the same way already."""
         before = self.report["findings"]
-        if check == "call" and any(finding["found"] == found[:_LINE] for finding in before):
+        if check in ("call", "warm-up") and any(finding["found"] == found[:_LINE] for finding in before):
             return
         if sum(1 for finding in before if finding["where"] == where) < _SHOWN:
             self.report["findings"].append(

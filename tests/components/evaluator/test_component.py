@@ -159,5 +159,5 @@ def test_a_change_of_the_evaluator_is_seen_by_the_cache():
     made = create_pipeline(load_config())
     (evaluator,) = (one for one in made.components if one.id == "Evaluator")
     assert evaluator.exec_properties["code"] == code_fingerprint(
-        "shared/features.py", "shared/model_blessing.py", "evaluator/*.py"
+        "shared/features.py", "shared/model_blessing.py", "shared/saved_models.py", "evaluator/*.py"
     )

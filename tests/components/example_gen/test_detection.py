@@ -205,8 +205,9 @@ def test_what_may_not_be_read_is_told(
         (folder / part / "r.csv").write_text(GOOD)
     (folder / "ratings.csv").write_text(GOOD)
     (folder / "movies.csv").write_text("movie_id,title,genres\n1,a,b\n")
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.stat().st_mode & 0o011 != 0o011:
+            parent.chmod(parent.stat().st_mode | 0o011)
     (tmp_path / denied).chmod(0)
     code = (
         "import json, os, sys\n"
