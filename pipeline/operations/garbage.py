@@ -22,6 +22,7 @@ from components.shared.errors import StorageError
 from components.shared.storage import is_full, storage
 from pipeline.config import PipelineConfig
 from pipeline.operations.history import Release, history
+from pipeline.state.locking import check_held
 from pipeline.state.recovery import remove_files
 from pipeline.state.repair import pushes
 from pipeline.state.runs import read_runs
@@ -62,6 +63,7 @@ def collect(config: PipelineConfig, store: Store | None, keep: int, dry_run: boo
         dry_run: Only say what would be removed.
 
     Raises:
+        LockedError: The lock was lost; nothing has been removed.
         StorageError: Something cannot be removed.
     """
     if not store:
@@ -90,6 +92,7 @@ def collect(config: PipelineConfig, store: Store | None, keep: int, dry_run: boo
     )
     if dry_run:
         return removal
+    check_held()
     marked = False
     try:
         _mark(store, old)

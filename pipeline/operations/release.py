@@ -25,6 +25,7 @@ from pipeline.config import PipelineConfig
 from pipeline.operations import cards
 from pipeline.operations.history import Release, history, origin
 from pipeline.state import repair
+from pipeline.state.locking import check_held
 from pipeline.state.recovery import record
 from pipeline.state.runs import Run, read_runs
 from pipeline.state.store import Store, properties
@@ -44,6 +45,7 @@ def rollback(config: PipelineConfig, store: Store | None, version: str | None, r
     Raises:
         ModelError: There is no such version, it is the served one, or it is lost and nothing is left of it.
         StorageError: It cannot be written; the served version is as before.
+        LockedError: The lock was lost; the same holds.
     """
     releases = history(config, store)
     by_version = {one.version: one for one in releases}
@@ -114,6 +116,7 @@ def bless(config: PipelineConfig, store: Store | None, run: str | None, reason: 
     Raises:
         ModelError: There is no such run, or it has no model, or its model is blessed.
         StorageError: The model cannot be pushed; the served version is as before.
+        LockedError: The lock was lost; the same holds.
     """
     found = _run(read_runs(config), run)
     model = next(
@@ -203,6 +206,7 @@ def _push(
     execution = store.start(type_name, node, {"model": model}, {"reason": marker.reason, "by": marker.by})
     marker = versions.Marker(**{**vars(marker), "execution_id": execution.id})
     try:
+        check_held()
         _, marker = versions.push(source, config.serving_model_dir, marker, link, files)
     except Exception:
         execution.last_known_state = mlmd.Execution.FAILED

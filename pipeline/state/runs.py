@@ -198,9 +198,14 @@ def read_runs(config: PipelineConfig, last: int | None = None) -> list[Run]:
     store = open_store(config)
     if not store:
         return []
-    by = holder(config.pipeline_root)
-    since = by.started if by and by.command in ("run", "sweep", "compare") else float("inf")
-    return [_run(store.raw, context, since) for context in store.run_contexts()[-last if last else 0 :]]
+    contexts = store.run_contexts()
+    by, since = holder(config.pipeline_root), float("inf")
+    if by and by.command in ("run", "sweep", "compare"):
+        since = by.started
+    elif by and by.command == "node" and contexts:
+        # An orchestrator's task is of the newest run, which began with another task.
+        since = contexts[-1].create_time_since_epoch / 1000
+    return [_run(store.raw, context, since) for context in contexts[-last if last else 0 :]]
 
 
 def decided_by(figures: Mapping[str, Any]) -> str:

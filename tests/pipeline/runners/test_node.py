@@ -8,8 +8,10 @@ import pytest
 
 from components.pusher import versions
 from components.shared.errors import ConfigError
+from pipeline.config import load_config
 from pipeline.runners.node import _check_served, _check_turn
-from pipeline.state.runs import Node, Run
+from pipeline.state.locking import locked
+from pipeline.state.runs import Node, Run, read_runs
 from tests.conftest import LENIENT
 
 
@@ -70,5 +72,10 @@ def test_nodes_through_the_command(marquee, small_slice, tmp_path):
         assert f"  {name} " in done.stdout
     shown = marquee("status", "--json", *options).stdout
     assert shown.count('"run": "..-one"') == 1
+    # Between two tasks nobody is at it; with one at work it is.
+    config = load_config(None, overrides)
+    assert [one.state for one in read_runs(config)] == ["interrupted"]
+    with locked(config.pipeline_root, "node"):
+        assert [one.state for one in read_runs(config)] == ["running"]
     unknown = marquee("node", "Nope", "--run", "one", *options)
     assert (unknown.returncode, "There is no such node" in unknown.stderr) == (2, True)

@@ -11,11 +11,12 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.pusher import versions
 from components.shared.artifacts import BLESSING, COMPONENT_ID, PUSH, SERVING_FOLDER
-from components.shared.errors import ModelError
+from components.shared.errors import LockedError, ModelError
 from pipeline.config import PipelineConfig, load_config
 from pipeline.operations import garbage, release
 from pipeline.operations.history import history
 from pipeline.state import recovery, repair
+from pipeline.state.locking import locked
 from pipeline.state.store import Output, Store, connection_config, open_store, properties
 
 
@@ -165,6 +166,18 @@ def test_rollback_to_what_is_damaged_for_good_is_refused(root):
     (Path(model) / SERVING_FOLDER / "saved_model.pb").unlink()
     with pytest.raises(ModelError, match="not what was pushed"):
         release.rollback(root.config, root.store, old.name)
+
+
+def test_who_has_lost_the_lock_changes_nothing(root):
+    pushed = [root.push(content) for content in (b"1", b"2", b"3")]
+    with locked(root.config.pipeline_root, "gc"):
+        (root.config.pipeline_root / ".lock").unlink()
+        with pytest.raises(LockedError, match="was lost"):
+            garbage.collect(root.config, root.store, 1)
+        with pytest.raises(LockedError, match="was lost"):
+            release.rollback(root.config, root.store, None)
+    assert versions.versions(root.config.serving_model_dir) == pushed
+    assert all(artifact.state == mlmd.Artifact.LIVE for artifact in root.store.artifacts("PushedModel"))
 
 
 # --- what is no version
