@@ -231,8 +231,10 @@ class SavedModel:
         names = []
         while operation := runtime.TF_GraphNextOperation(self._graph, ctypes.byref(place)):
             name = runtime.TF_OperationName(operation).decode()
-            kind = _DTYPES.get(runtime.TF_OperationOutputType(_Output(operation, 0)), np.dtype(object))
-            if name.endswith(_READ) and kind.kind == "f":
+            if not name.endswith(_READ):
+                continue
+            kind = _DTYPES.get(runtime.TF_OperationOutputType(_Output(operation, 0)))
+            if kind is not None and kind.kind == "f":
                 names.append(name)
         if not names:
             return {}
