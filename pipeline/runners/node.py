@@ -31,9 +31,8 @@ from components.shared.tfx_internals import (
 from pipeline.config import PipelineConfig
 from pipeline.runners.local import Observer
 from pipeline.state.locking import check_held
-from pipeline.state.recovery import forget_interruptions
 from pipeline.state.runs import Run, read_runs
-from pipeline.state.store import open_store, passwords
+from pipeline.state.store import passwords
 
 _ENDED = ("done", "cached")
 
@@ -76,9 +75,6 @@ def run(pipeline: Pipeline, name: str, run_id: str, config: PipelineConfig, obse
     watched = launches_observed(observe, check_held)
     with watched, secrets_kept(secrets), in_order(), backslashes_kept(connection), signatures_kept():
         _launch(compiled, nodes[name], run_id)
-    store = open_store(config)
-    if store:
-        forget_interruptions(store, run_id)
     found = _of(run_id, read_runs(config))
     # A launcher that could not resolve its inputs returns as if all were well.
     if not found or name not in found.nodes or found.nodes[name].state not in _ENDED:

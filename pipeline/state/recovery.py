@@ -87,23 +87,6 @@ def mark_interrupted(store: Store) -> None:
         store.raw.put_executions(failed)
 
 
-def forget_interruptions(store: Store, run_id: str) -> None:
-    """Of executions that were taken up after an interruption and have completed: TFX goes on with the same one."""
-    for context in store.run_contexts():
-        if context.name != run_id:
-            continue
-        taken_up = [
-            execution
-            for execution in store.raw.get_executions_by_context(context.id)
-            if execution.last_known_state in (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
-            and INTERRUPTED in execution.custom_properties
-        ]
-        for execution in taken_up:
-            del execution.custom_properties[INTERRUPTED]
-        if taken_up:
-            store.raw.put_executions(taken_up)
-
-
 def record(
     config: PipelineConfig, store: Store, execution: mlmd.Execution, node: str, marker: versions.Marker
 ) -> None:

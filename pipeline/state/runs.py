@@ -263,7 +263,8 @@ def _run(store: MetadataStore, context: mlmd.Context, live_since: float) -> Run:
 
 
 def _state(execution: mlmd.Execution) -> str:
-    if INTERRUPTED in execution.custom_properties:
+    # One that is taken up after an interruption goes on as the same execution.
+    if execution.last_known_state == mlmd.Execution.FAILED and INTERRUPTED in execution.custom_properties:
         return "interrupted"
     return _STATES.get(execution.last_known_state, "unknown")
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.cli.figures import figure
 from pipeline.cli.run import reached
 from pipeline.operations.history import Release, _judged
-from pipeline.state.runs import Artifact, Node, Run, decided_by
+from pipeline.state.recovery import INTERRUPTED
+from pipeline.state.runs import Artifact, Node, Run, _state, decided_by
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,16 @@ from pipeline.state.runs import Artifact, Node, Run, decided_by
 )
 def test_the_figure_that_decided(figures, text):
     assert decided_by(figures) == text
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"), [("FAILED", "interrupted"), ("COMPLETE", "done"), ("CACHED", "cached")]
+)
+def test_what_was_interrupted_and_then_completed_is_done(state, shown):
+    """TFX takes up the same execution where a task of an orchestrator is tried again."""
+    execution = mlmd.Execution(last_known_state=mlmd.Execution.State.Value(state))
+    execution.custom_properties[INTERRUPTED].int_value = 1
+    assert _state(execution) == shown
 
 
 RANKING = {
