@@ -120,6 +120,7 @@ def test_tasks_push_what_the_local_runner_pushes_also_after_a_kill(marquee, movi
     # Its button Retry starts what had not completed, in the same run.
     again = spec.run("0f3a", done={name for name, (code, _) in ended.items() if code == 0})
     assert {code for code, _ in again.values()} == {0}
+    assert "  MovieTrainer          done " in again["movietrainer"][1]
     assert {*ended, *again} == spec.tasks.keys()
     assert "Blessed:" in again["pusher"][1]
     assert len(versions(spec.config.serving_model_dir)) == 1
