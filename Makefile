@@ -22,7 +22,7 @@ test: setup ## Lint, check types and imports, and run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-long: setup ## Whole runs of single features: releases, repair, warm start, full disks, logs without times
-	@$(BIN)/python -m pytest -m long $(ARGS)
+	@$(BIN)/python -m pytest -m long -n 2 --dist loadfile $(ARGS)
 
 test-faults: setup ## The long batteries: kill -9 at 20 random moments of a run, and the like
 	@$(BIN)/python -m pytest -m faults -s $(ARGS)
