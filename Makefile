@@ -4,6 +4,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.up-to-date
 ARGS ?=
 LOCK ?= requirements.lock
+# Of pytest: a file of tests on each of two cores.
+TWO_CORES := -n 2 --dist loadfile
 
 # A CPython 3.11 to build .venv with; looked for when not given.
 PYTHON ?=
@@ -19,10 +21,10 @@ run: setup ## Train, evaluate and push a recommender on MovieLens 100K (ARGS="--
 
 test: setup ## Lint, check types and imports, and run every test
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest $(TWO_CORES) $(ARGS)
 
 test-long: setup ## Whole runs of single features: releases, repair, warm start, full disks, logs without times
-	@$(BIN)/python -m pytest -m long -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m long $(TWO_CORES) $(ARGS)
 
 test-faults: setup ## The long batteries: kill -9 at 20 random moments of a run, and the like
 	@$(BIN)/python -m pytest -m faults -s $(ARGS)

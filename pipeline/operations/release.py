@@ -201,12 +201,12 @@ def _push(
     link: bool = False,
     files: Callable[[versions.Marker], Mapping[str, str]] | None = None,
 ) -> Release:
+    check_held()
     # The new version's appearance decides: before it nothing has happened; what is missing after it
     # `recovery.recover` completes from the marker.
     execution = store.start(type_name, node, {"model": model}, {"reason": marker.reason, "by": marker.by})
     marker = versions.Marker(**{**vars(marker), "execution_id": execution.id})
     try:
-        check_held()
         _, marker = versions.push(source, config.serving_model_dir, marker, link, files)
     except Exception:
         execution.last_known_state = mlmd.Execution.FAILED

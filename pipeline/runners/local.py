@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 import ctypes
 import gc
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import pyarrow as pa
 from absl import logging as absl_logging
@@ -31,12 +31,19 @@ def run(pipeline: Pipeline, observe: Observer) -> None:
     """Runs all components one after the other; what a component raises is raised here."""
     # At its end the interpreter frees TensorFlow's tables and functions in no order, and may crash doing so.
     atexit.register(gc.freeze)
+    with launching(pipeline, _tidied(observe)):
+        LocalDagRunner().run(pipeline)
+
+
+@contextmanager
+def launching(pipeline: Pipeline, observe: Observer) -> Iterator[None]:
+    """What is around all launches of a pipeline's nodes, whoever runs them; `observe` is told of each."""
     absl_logging.set_verbosity(absl_logging.INFO)
     connection = pipeline.metadata_connection_config
     secrets = passwords(connection)
-    watched = launches_observed(_tidied(observe), check_held)
+    watched = launches_observed(observe, check_held)
     with watched, secrets_kept(secrets), in_order(), backslashes_kept(connection), signatures_kept():
-        LocalDagRunner().run(pipeline)
+        yield
 
 
 def _tidied(observe: Observer) -> Observer:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from absl import logging as absl_logging
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
@@ -21,18 +20,9 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.pusher import versions
 from components.shared.errors import ConfigError, MarqueeError
-from components.shared.tfx_internals import (
-    backslashes_kept,
-    in_order,
-    launches_observed,
-    secrets_kept,
-    signatures_kept,
-)
 from pipeline.config import PipelineConfig
-from pipeline.runners.local import Observer
-from pipeline.state.locking import check_held
+from pipeline.runners.local import Observer, launching
 from pipeline.state.runs import Run, read_runs
-from pipeline.state.store import passwords
 
 _ENDED = ("done", "cached")
 
@@ -69,11 +59,7 @@ def run(pipeline: Pipeline, name: str, run_id: str, config: PipelineConfig, obse
     runs = read_runs(config)
     _check_turn(name, run_id, nodes[name].upstream_nodes, runs)
     _check_served(config.serving_model_dir, _of(run_id, runs))
-    absl_logging.set_verbosity(absl_logging.INFO)
-    connection = pipeline.metadata_connection_config
-    secrets = passwords(connection)
-    watched = launches_observed(observe, check_held)
-    with watched, secrets_kept(secrets), in_order(), backslashes_kept(connection), signatures_kept():
+    with launching(pipeline, observe):
         _launch(compiled, nodes[name], run_id)
     found = _of(run_id, read_runs(config))
     # A launcher that could not resolve its inputs returns as if all were well.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .session import SIGNATURES, K, Session, line
+from .session import SIGNATURES, K, Session, dtype_of, line
 
 
 def warmup(session: Session) -> None:
@@ -24,7 +24,7 @@ def warmup(session: Session) -> None:
                 inputs = {
                     key: np.array(
                         [base64.b64decode(v) for v in values] if dtype == "string" else values,
-                        object if dtype == "string" else dtype,
+                        dtype_of(dtype),
                     ).reshape(shape)
                     for key, (dtype, shape, values) in request["inputs"].items()
                 }

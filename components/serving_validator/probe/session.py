@@ -36,7 +36,6 @@ SIGNATURES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"movie_ids": "string", "scores": "float32", "known": "bool"},
     ),
 }
-_NUMPY = {"string": object, "float32": np.float32, "int32": np.int32, "bool": np.bool_}
 K = 10  # length of the lists that are asked for
 # More findings of one kind tell no more.
 _SHOWN = 5
@@ -147,7 +146,7 @@ class Session:
 
     def arrays(self, name: str, inputs: dict[str, Any]) -> dict[str, np.ndarray]:
         """Values as a signature takes them."""
-        return {key: np.asarray(value, _NUMPY[SIGNATURES[name][0][key]]) for key, value in inputs.items()}
+        return {key: np.asarray(value, dtype_of(SIGNATURES[name][0][key])) for key, value in inputs.items()}
 
     def ask(self, name: str, inputs: dict[str, np.ndarray]) -> Answer:
         """The answer of a signature, or what the runtime raises."""
@@ -168,6 +167,11 @@ class Session:
         """Sizes 0, 1 and the large one, with the indices of the values that make them up."""
         sizes = (0, 1, self.request["batch_size"])
         return [(size, [i % len(values) for i in range(size)]) for size in sizes if values or not size]
+
+
+def dtype_of(name: str) -> Any:
+    """NumPy's dtype by the name of TensorFlow's."""
+    return object if name == "string" else name
 
 
 def bytes_of(values: np.ndarray) -> list[bytes]:
